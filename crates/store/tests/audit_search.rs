@@ -216,3 +216,28 @@ async fn op_20_se_06_pruning_leaves_a_record_and_what_verifies() {
     world.execute(delete.leak()).await;
     assert!(broken(&store).await.is_some());
 }
+
+#[tokio::test]
+async fn se_06_a_row_with_an_extreme_number_holds_no_reader_up() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    filled(&store, 3).await;
+    let all = forwards(&store, AuditCursor::default()).await.len();
+    world.execute("CREATE TABLE kept AS SELECT * FROM audit_records").await;
+    for number in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX - 1, i64::MAX] {
+        let change = format!(
+            "UPDATE audit_records SET number = {number} WHERE chain <> 'installation' \
+             AND number = (SELECT MAX(number) FROM audit_records WHERE chain <> 'installation')"
+        );
+        world.execute_alone(&change).await;
+        for selection in [AuditSelection::default(), client("often"), client("absent")] {
+            let cursor = AuditCursor::default().selecting(selection.clone());
+            let position = AuditPosition::default().selecting(selection);
+            let both = async { [forwards(&store, cursor).await, backwards(&store, position).await] };
+            let read = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+            assert!(read.iter().all(|entries| entries.len() <= all), "{number}: {read:?}");
+        }
+        world.execute("DELETE FROM audit_records").await;
+        world.execute("INSERT INTO audit_records SELECT * FROM kept").await;
+    }
+}

@@ -258,7 +258,7 @@ impl Store {
             until,
             readable: Vec::new(),
             known_from: last,
-            before_first: first - 1,
+            before_first: first.saturating_sub(1),
             page: PAGE,
         }))
     }
@@ -270,16 +270,16 @@ impl Store {
         selection: &AuditSelection,
     ) -> Result<(), StoreError> {
         let Some((after, to)) = chain.readable.pop() else {
-            // Before a gap of numbers, which whoever changes rows can make as long as they like.
+            // Before a gap of numbers, which a changed row can make as long as the numbers go.
             let next = "SELECT MAX(number) FROM audit_records WHERE chain = $1 AND number <= $2";
             let next: Option<i64> = self.0.db.value(next, values![&chain.chain, chain.known_from]).await?;
             let to = next.unwrap_or(chain.before_first).clamp(chain.before_first, chain.known_from);
-            chain.known_from = (to - WINDOW).max(chain.before_first);
+            chain.known_from = to.saturating_sub(WINDOW).max(chain.before_first);
             chain.readable = self.readable(&chain.chain, (chain.known_from, to), selection).await?;
             let is_skipped = chain.readable.last().is_none_or(|(_, last)| *last < to);
             return if is_skipped { self.find_time(chain).await } else { Ok(()) };
         };
-        let begin = (to - chain.page).max(after);
+        let begin = to.saturating_sub(chain.page).max(after);
         chain.page = (2 * chain.page).min(LONGEST_PAGE);
         if begin > after {
             chain.readable.push((after, begin));
@@ -294,7 +294,7 @@ impl Store {
         }
         // A row that was read reaches below the numbers that were asked for.
         if let Some((number, _, text)) = rows.first() {
-            chain.from = chain.from.min(number - count(text));
+            chain.from = chain.from.min(number.saturating_sub(count(text)));
         }
         if chain.entries.is_empty() { self.find_time(chain).await } else { Ok(()) }
     }

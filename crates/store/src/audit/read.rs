@@ -199,7 +199,7 @@ impl Store {
     /// Reads on in a chain, which may bring no record.
     async fn fill(&self, page: &mut Page, cursor: &AuditCursor) -> Result<(), StoreError> {
         let Some((after, to)) = page.readable.pop_front() else {
-            // Behind a gap of numbers, which whoever changes rows can make as long as they like.
+            // Behind a gap of numbers, which a changed row can make as long as the numbers go.
             let next = "SELECT MIN(number) FROM audit_records WHERE chain = $1 AND number > $2";
             let next: Option<i64> = self.0.db.value(next, values![&page.chain, page.known_to]).await?;
             let from = next.map_or(page.last, |next| next - 1).clamp(page.known_to, page.last);
