@@ -70,10 +70,7 @@ impl Store {
         K: Keys + 'static,
         E: Display,
     {
-        let build = boxed(build);
-        let checked_at = Instant::now();
-        let snapshot = self.snapshot().await?;
-        begin(self, snapshot, build, Condition::new(checked_at))
+        Opened::from(self.clone()).watch(build).await
     }
 }
 
@@ -91,22 +88,21 @@ impl Opened {
         K: Keys + 'static,
         E: Display,
     {
+        let build: Box<Build<K>> = Box::new(move |material, before| {
+            build(material, before).map_err(|e| StoreError::KeysRejected { reason: e.to_string() })
+        });
         match self {
-            Self::Store(store) => store.watch(build).await,
+            Self::Store(store) => {
+                let checked_at = Instant::now();
+                let snapshot = store.snapshot().await?;
+                begin(store, snapshot, build, Condition::new(checked_at))
+            }
             Self::LastKnown(known) => {
                 let condition = Condition::of_last_known(known.contact, known.age, known.fault.clone());
-                begin(&known.store, known.snapshot.clone(), boxed(build), condition)
+                begin(&known.store, known.snapshot.clone(), build, condition)
             }
         }
     }
-}
-
-fn boxed<K, E: Display>(
-    build: impl Fn(&[KeyMaterial], Option<&K>) -> Result<K, E> + Send + Sync + 'static,
-) -> Box<Build<K>> {
-    Box::new(move |material, before| {
-        build(material, before).map_err(|e| StoreError::KeysRejected { reason: e.to_string() })
-    })
 }
 
 fn begin<K: Keys + 'static>(

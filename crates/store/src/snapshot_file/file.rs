@@ -22,8 +22,9 @@ use std::time::{Duration, Instant};
 use tokenberg_core::{Issuer, Timestamp};
 
 /// The first line; a file with another one is of another version.
-const ANY_VERSION: &[u8; 19] = b"tokenberg snapshot ";
 const MAGIC: &[u8; 21] = b"tokenberg snapshot 1\n";
+/// What the first line of every version begins with.
+const ANY_VERSION: &[u8] = MAGIC.split_at(MAGIC.len() - 2).0;
 const SALT: usize = 32;
 const TAG: usize = 32;
 const START: usize = MAGIC.len() + SALT + TAG;
