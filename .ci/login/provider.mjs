@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 const require = createRequire(join(process.env.PACKAGES, "node_modules/"));
 const { default: Provider } = await import(pathToFileURL(require.resolve("oidc-provider")));
 
-/** Starts the provider; whoever signs in as NAME is NAME, and in the group analysts. */
+/** Starts the provider; a person who signs in as NAME is NAME, and in the group analysts. */
 export async function started(clientId) {
     const server = createServer();
     await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -79,7 +79,7 @@ await new Promise((resolve) => setTimeout(resolve, 1500)); // within which runni
 const browser = await puppeteer.launch({ executablePath: BROWSER_BINARY, headless: true, args: ["--no-sandbox", "--disable-gpu"] });
 const complaints = [];
 
-/** A browser that nobody has used yet. */
+/** A browser without cookies. */
 async function newPage() {
     const context = await browser.createBrowserContext();
     const page = await context.newPage();

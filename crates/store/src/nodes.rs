@@ -93,7 +93,7 @@ impl Node {
     fn of(row: Row, now: i64) -> Self {
         let (id, host, version, address, began_at, seen_at, clock, fault, followed) = row;
         let time = |at: i64| Timestamp::from_seconds(at.div_euclid(1000)).unwrap_or(Timestamp::EPOCH);
-        // After a step of the database's clock, nobody knows when it was.
+        // After a step of the database's clock, it is not known when it was.
         let is_ahead = seen_at.saturating_sub(now) > milliseconds(SEEN_WITHIN);
         let seen = Duration::from_millis(u64::try_from(now.saturating_sub(seen_at)).unwrap_or(0));
         Self {

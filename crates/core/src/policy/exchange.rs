@@ -41,7 +41,7 @@ pub(crate) fn grant(
         actor: delegation.chain,
         confirmation: binding::of(client, parties.possession, parties.confirmations()),
         session,
-        // What a hook added stays with the subject's token, whoever renews it.
+        // What a hook added stays with the subject's token, also if another client renews it.
         extra: parties.subject.own().map(|token| token.claims().extra.clone()).unwrap_or_default(),
     };
     rights::check_size(&claims)?;

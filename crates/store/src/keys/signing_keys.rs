@@ -96,7 +96,7 @@ pub(crate) fn sealed(key: &KeyMaterial, sealer: &Sealer) -> Result<Vec<u8>, Stor
     let purpose = Purpose::SigningKey { id: key.id.as_str(), algorithm: key.algorithm.as_str() };
     match &key.private {
         PrivateHalf::Pkcs8(der) => sealer.seal(purpose, der),
-        // Sealed as well, so that whoever can write to the database cannot replace the public half.
+        // Sealed as well, so that write access to the database is not enough to replace the public half.
         PrivateHalf::Device(device) => {
             let json = serde_json::to_vec(device).map_err(|error| StoreError::damaged(error.to_string()))?;
             sealer.seal(purpose, &json)
