@@ -66,6 +66,60 @@ async fn se_06_records_are_read_backwards_page_by_page_and_none_is_missing() {
     assert!(named(&older) == named(&expected), "{} of {}", older.len(), expected.len());
 }
 
+/// Chains whose records were made at these times, a row for each or a block of three.
+fn chains_made_at(times: &[Vec<i64>], are_blocks: bool) -> String {
+    let mut sql = String::from("DELETE FROM audit_records; DELETE FROM audit_heads;");
+    let empty = if is_postgres() { "''" } else { "x''" };
+    for (chain, times) in times.iter().enumerate() {
+        let rows = times.chunks(if are_blocks { 3 } else { 1 });
+        for (n, row) in rows.enumerate() {
+            let number = if are_blocks { n * 3 + row.len() } else { n + 1 };
+            let text: String = match row {
+                [_] => "{}".to_owned(),
+                row => row.iter().map(|at| format!("{at} {{}}\n")).collect(),
+            };
+            let at = row.iter().max().unwrap();
+            sql +=
+                &format!("INSERT INTO audit_records VALUES ('c{chain}', {number}, {at}, '{text}', {empty});");
+        }
+        let (last, at) = (times.len(), times.last().unwrap());
+        sql += &format!(
+            "INSERT INTO audit_heads VALUES ('c{chain}', {last}, {empty}, {at}, 0, 0, {empty}, 1, {empty}, {empty});"
+        );
+    }
+    sql
+}
+
+/// Records of one node are not always in the order of time: they are queued by several threads, and clocks are set back.
+#[tokio::test]
+async fn se_06_records_out_of_order_are_read_backwards_once() {
+    let Some(world) = World::of_either_kind() else { return };
+    let store = world.open().await;
+    let mut state = 1_u64;
+    let mut below = |most: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % most
+    };
+    for round in 0..20 {
+        let times: Vec<Vec<i64>> = (0..1 + below(6))
+            .map(|_| {
+                let begin = below(40);
+                (0..1 + below(12)).map(|n| (begin + n + below(30)).try_into().unwrap()).collect()
+            })
+            .collect();
+        world.execute_alone(&chains_made_at(&times, round % 2 == 0)).await;
+        let mut expected: Vec<(String, i64)> = Vec::new();
+        for (chain, times) in times.iter().enumerate() {
+            expected.extend((1..).zip(times).map(|(number, _)| (format!("c{chain}"), number)));
+        }
+        for page in [1, 2, 7] {
+            let read = backwards(&store, AuditPosition::default(), page).await;
+            let read: Vec<_> = named(&read).into_iter().map(|(chain, n)| (chain.to_owned(), n)).collect();
+            assert_eq!(read, expected, "pages of {page}: {times:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn clients_and_secrets_that_end_are_found_without_reading_all() {
     let Some(world) = World::of_either_kind() else { return };

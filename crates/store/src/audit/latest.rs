@@ -38,7 +38,8 @@ pub struct AuditPosition {
 /// Where a reader was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Reached {
-    /// The time that it had reached: what was not passed on is not younger.
+    /// The time that it had reached: what was not passed on counts as this old, or older. It never grows from one position to the
+    /// next, because what was skipped for good is told by it.
     at: i64,
     /// The chain that was begun last: the time of its last record, and its name.
     last_begun: (i64, String),
@@ -102,7 +103,8 @@ impl fmt::Display for AuditPosition {
 /// A chain that is read backwards, and its records that were read and not passed on yet, the youngest first.
 struct Backwards {
     chain: String,
-    /// No unread record is younger, as far as the clock of its node was not set back.
+    /// As old as this, or older, counts what is still to be passed on. A chain's records can be out of order in time, and none counts
+    /// as younger than those that were passed on before it.
     at: i64,
     /// The time of its first row.
     begin: i64,
@@ -131,9 +133,9 @@ impl Backwards {
         self.entries.front().map_or(unread.min(self.from), |entry| entry.number)
     }
 
-    /// The time of the next record, or one that it is not younger than.
+    /// The time as which the next record counts, or one that it does not count as younger than.
     fn at(&self) -> i64 {
-        self.entries.front().map_or(self.at, |entry| entry.at)
+        self.entries.front().map_or(self.at, |entry| entry.at.min(self.at))
     }
 }
 
@@ -167,9 +169,9 @@ impl Store {
                 chains.extend(self.backwards(chain, reached.at, Some(*next), until).await?);
             } else if (at, &chain) < (last_begun.0, &last_begun.1) {
                 waiting.push((at, chain));
-            } else if begin.is_some_and(|begin| begin < reached.at) {
+            } else if begin.is_some_and(|begin| begin <= reached.at) {
                 // It was not begun, and has gone on since then. What was read to its end has nothing as old as that.
-                let until = Some(until.unwrap_or(i64::MAX).min(reached.at));
+                let until = Some(until.unwrap_or(i64::MAX).min(reached.at.saturating_add(1)));
                 chains.extend(self.backwards(chain, reached.at, None, until).await?);
             }
         }
@@ -180,7 +182,8 @@ impl Store {
             let is_due = |(at, _): &mut (i64, String)| youngest.is_none_or(|youngest| *at >= youngest);
             if let Some((at, chain)) = waiting.pop_if(is_due) {
                 last_begun = (at, chain.clone());
-                let at = position.until.map_or(at, |until| at.min(until));
+                let before = [position.until, position.reached()];
+                let at = before.into_iter().flatten().fold(at, i64::min);
                 chains.extend(self.backwards(chain, at, None, position.until).await?);
                 continue;
             }
@@ -193,7 +196,7 @@ impl Store {
             match chain.entries.pop_front() {
                 None => self.fill_backwards(chain, &position.selection).await?,
                 Some(entry) => {
-                    chain.at = entry.at;
+                    chain.at = entry.at.min(chain.at);
                     if take(entry).is_break() {
                         break;
                     }
@@ -310,19 +313,16 @@ impl Store {
 }
 
 fn reached(chains: Vec<Backwards>, mut finished: Vec<(String, i64)>, last_begun: (i64, String)) -> Reached {
-    let last_at = chains.iter().map(|chain| chain.at).max();
+    let last_at = chains.iter().map(|chain| chain.at).min();
     let (mut unread, ended): (Vec<_>, Vec<_>) = chains.into_iter().partition(Backwards::has_more);
     unread.sort_by_key(|chain| std::cmp::Reverse(chain.at()));
-    let mut at = unread.first().map(Backwards::at).or(last_at).unwrap_or(i64::MAX);
-    if unread.len() > MOST_NAMED {
-        // Those that are not named have records of this time, too, and are found by it.
-        at = at.saturating_add(1);
-    }
+    let at = unread.first().map(Backwards::at).or(last_at).unwrap_or(i64::MAX);
     finished.extend(ended.into_iter().map(|chain| (chain.chain, chain.begin)));
+    // Of chains that are not named, what is as old as the time that was reached is read again. So a chain that has nothing so old
+    // needs no name.
     let of_unread = unread.into_iter().map(|chain| (chain.next(), chain.chain));
-    // What has nothing older than the time that was reached needs no name.
     let of_finished =
-        finished.into_iter().filter(|(_, begin)| *begin < at).map(|(chain, _)| (FINISHED, chain));
+        finished.into_iter().filter(|(_, begin)| *begin <= at).map(|(chain, _)| (FINISHED, chain));
     let next = of_unread.chain(of_finished).take(MOST_NAMED).map(|(next, chain)| (chain, next)).collect();
     Reached { at, last_begun, next }
 }
