@@ -98,24 +98,10 @@ pub struct BearerRefusal {
 impl From<BearerError> for BearerRefusal {
     fn from(error: BearerError) -> Self {
         // A handler returns no other one: all others come from the extractor.
-        let realm = match &error {
-            BearerError::InsufficientScope { realm, .. } => realm.clone(),
-            BearerError::NoCredentials
-            | BearerError::SeveralMethods
-            | BearerError::Malformed
-            | BearerError::InvalidToken(_)
-            | BearerError::TimedOut(_)
-            | BearerError::NotOneProof
-            | BearerError::MalformedProof(_)
-            | BearerError::InvalidProof(_)
-            | BearerError::ProofReplayed
-            | BearerError::NotBound
-            | BearerError::Unwritten(_)
-            | BearerError::NotConfigured
-            | BearerError::Misplaced
-            | BearerError::TooOld
-            | BearerError::KeysUnavailable(_)
-            | BearerError::Unavailable => Realm::default(),
+        let realm = if let BearerError::InsufficientScope { realm, .. } = &error {
+            realm.clone()
+        } else {
+            Realm::default()
         };
         Self { error, scheme: Some(Scheme::Bearer), takes_proofs: false, realm }
     }
