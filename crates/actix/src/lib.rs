@@ -58,7 +58,7 @@ pub use documents::protected_resource::ProtectedResource;
 pub use endpoint::request_id::RequestId;
 pub use observe::AUDIT;
 pub use observe::audit::SPANS;
-pub use observe::exposition::Exposition;
+pub use observe::exposition::{Exposition, Figure};
 pub use operations::Operations;
 pub use origin::{Network, NetworkFault, TrustedProxies};
 #[cfg(feature = "server")]

@@ -2,7 +2,7 @@
 
 use crate::following::Following;
 use crate::{clock, key_state};
-use tokenberg_actix::Exposition;
+use tokenberg_actix::{Exposition, Figure};
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::{Lifetime, Timestamp};
 use tokenberg_store::{
@@ -11,27 +11,23 @@ use tokenberg_store::{
 
 /// Writes the present metrics of store and keys.
 pub(crate) fn expose(following: &Following, to: &mut Exposition) {
-    to.gauge(
-        "tokenberg_ready",
-        "Whether /readyz answers 200.",
-        f64::from(u8::from(following.ready().is_ok())),
-    );
+    to.gauge("tokenberg_ready", "Whether /readyz answers 200.", following.ready().is_ok());
     let watched = following.watched();
     expose_store(&watched.health(), to);
-    const NODES: &str = "tokenberg_nodes";
-    to.family("gauge", NODES, "Servers of the store that were seen within 30 s, this one included.");
-    if let Some(nodes) = watched.nodes_seen() {
-        to.sample(NODES, &[], count(nodes));
-    }
+    to.known(
+        "tokenberg_nodes",
+        "Servers of the store that were seen within 30 s, this one included.",
+        watched.nodes_seen(),
+    );
     let moment = watched.now();
     let snapshot = moment.snapshot();
     to.gauge(
         "tokenberg_snapshot_revision",
         "Revision of the store; grows with every change.",
-        float(snapshot.revision()),
+        snapshot.revision(),
     );
-    to.gauge("tokenberg_clients", "Registered clients.", count(snapshot.clients() as u64));
-    to.gauge("tokenberg_revocations", "Revocations in effect.", count(snapshot.revocations() as u64));
+    to.gauge("tokenberg_clients", "Registered clients.", snapshot.clients() as u64);
+    to.gauge("tokenberg_revocations", "Revocations in effect.", snapshot.revocations() as u64);
     to.counter(
         "tokenberg_stretched_digests_total",
         "Argon2id computations for chosen secrets.",
@@ -49,25 +45,21 @@ fn expose_store(health: &Health, to: &mut Exposition) {
         "Time since the state in memory was last known to equal the store.",
         health.age.as_secs_f64(),
     );
-    to.gauge(
-        "tokenberg_store_fault",
-        "Whether changes of the store cannot be read.",
-        f64::from(u8::from(health.fault.is_some())),
-    );
+    to.gauge("tokenberg_store_fault", "Whether changes of the store cannot be read.", health.fault.is_some());
     to.gauge(
         "tokenberg_store_writable",
         "Whether the store can be written, as far as the server knows.",
-        f64::from(u8::from(health.not_writable.is_none())),
+        health.not_writable.is_none(),
     );
     to.gauge(
         "tokenberg_store_from_snapshot",
         "Whether the server started from a snapshot and has not reached the database since.",
-        f64::from(u8::from(health.from_snapshot.is_some())),
+        health.from_snapshot.is_some(),
     );
     const FAILURES: &str = "tokenberg_store_write_failures_total";
     to.family("counter", FAILURES, "Writes to the store that failed, by what was to be written.");
     for (write, failures) in &health.write_failures {
-        to.sample(FAILURES, &[("write", write.name())], count(*failures));
+        to.sample(FAILURES, &[("write", write.name())], *failures);
     }
     to.counter(
         "tokenberg_store_rereads_total",
@@ -89,27 +81,25 @@ fn expose_store(health: &Health, to: &mut Exposition) {
         "Revocations, disablings, removals and used identifiers that the database had lost and this server wrote again.",
         health.written_again,
     );
-    const CLOCK: &str = "tokenberg_clock_offset_seconds";
-    to.family("gauge", CLOCK, "How far the clock of this machine is ahead of that of the database.");
-    if let Some(clock) = health.clock {
-        to.sample(CLOCK, &[], float(clock.milliseconds) / 1000.0);
-    }
+    to.known(
+        "tokenberg_clock_offset_seconds",
+        "How far the clock of this machine is ahead of that of the database.",
+        health.clock.map(|clock| Figure::of_milliseconds(clock.milliseconds)),
+    );
 }
 
 /// Writes how recent the file with the last known state is; there are no samples without a file.
 pub(crate) fn expose_file(file: Option<&SnapshotFile>, to: &mut Exposition) {
-    const CONTACT: &str = "tokenberg_snapshot_file_timestamp_seconds";
-    const EQUALED: &str =
-        "When the state in the file of --snapshot equaled the store, in seconds since 1970.";
-    to.family("gauge", CONTACT, EQUALED);
-    if let Some(contact) = file.and_then(SnapshotFile::contact) {
-        to.sample(CONTACT, &[], seconds(contact));
-    }
-    const REVISION: &str = "tokenberg_snapshot_file_revision";
-    to.family("gauge", REVISION, "Revision of the state in the file of --snapshot.");
-    if let Some(revision) = file.and_then(SnapshotFile::revision) {
-        to.sample(REVISION, &[], float(revision));
-    }
+    to.known(
+        "tokenberg_snapshot_file_timestamp_seconds",
+        "When the state in the file of --snapshot equaled the store, in seconds since 1970.",
+        file.and_then(SnapshotFile::contact),
+    );
+    to.known(
+        "tokenberg_snapshot_file_revision",
+        "Revision of the state in the file of --snapshot.",
+        file.and_then(SnapshotFile::revision),
+    );
 }
 
 /// Writes the metrics of the audit.
@@ -122,22 +112,18 @@ pub(crate) fn expose_audit(audit: AuditMetrics, to: &mut Exposition) {
     to.gauge(
         "tokenberg_audit_waiting",
         "Records that wait in memory to be written to the store.",
-        count(audit.waiting),
+        audit.waiting,
     );
-    to.gauge(
-        "tokenberg_audit_waiting_limit",
-        "Maximum number of waiting records.",
-        count(audit.most_waiting),
-    );
+    to.gauge("tokenberg_audit_waiting_limit", "Maximum number of waiting records.", audit.most_waiting);
     to.gauge(
         "tokenberg_audit_waiting_bytes",
         "Bytes of the records that wait in memory.",
-        count(audit.waiting_bytes),
+        audit.waiting_bytes,
     );
     to.gauge(
         "tokenberg_audit_waiting_bytes_limit",
         "Maximum bytes of the waiting records.",
-        count(audit.most_waiting_bytes),
+        audit.most_waiting_bytes,
     );
     to.counter("tokenberg_audit_records_total", "Decisions that were recorded in the store.", audit.written);
     to.counter(
@@ -162,12 +148,12 @@ pub(crate) fn expose_activity(
     const CONNECTIONS: &str = "tokenberg_store_connections";
     to.family("gauge", CONNECTIONS, "Open connections to the database, by state.");
     for (state, number) in [("busy", busy), ("idle", idle)] {
-        to.sample(CONNECTIONS, &[("state", state)], f64::from(number));
+        to.sample(CONNECTIONS, &[("state", state)], number);
     }
     to.gauge(
         "tokenberg_store_connections_limit",
         "Maximum number of open connections to the database.",
-        f64::from(limit),
+        limit,
     );
     const DURATION: &str = "tokenberg_store_transaction_duration_seconds";
     to.family("histogram", DURATION, "From waiting for a connection to the end of a transaction.");
@@ -175,11 +161,11 @@ pub(crate) fn expose_activity(
     for of in times {
         let kind = ("kind", of.kind);
         for (bound, up_to) in &of.buckets {
-            to.sample(&bucket, &[kind, ("le", &bound.to_string())], count(*up_to));
+            to.sample(&bucket, &[kind, ("le", &bound.to_string())], *up_to);
         }
-        to.sample(&bucket, &[kind, ("le", "+Inf")], count(of.count));
+        to.sample(&bucket, &[kind, ("le", "+Inf")], of.count);
         to.sample(&sum, &[kind], of.sum.as_secs_f64());
-        to.sample(&counted, &[kind], count(of.count));
+        to.sample(&counted, &[kind], of.count);
     }
 }
 
@@ -189,34 +175,30 @@ pub(crate) fn expose_measures(
     audit_retention: Lifetime,
     to: &mut Exposition,
 ) {
-    let mut gauge = |name, help, value: Option<f64>| {
-        to.family("gauge", name, help);
-        value.into_iter().for_each(|value| to.sample(name, &[], value));
-    };
-    gauge(
+    to.known(
         "tokenberg_audit_stored_records",
         "Audit records in the store.",
-        measures.map(|of| count(of.audit_records)),
+        measures.map(|of| of.audit_records),
     );
-    gauge(
+    to.known(
         "tokenberg_audit_stored_bytes",
         "Bytes of the audit in the store; on SQLite, bytes of the whole file.",
-        measures.and_then(|of| of.audit_bytes).map(count),
+        measures.and_then(|of| of.audit_bytes),
     );
-    gauge(
+    to.known(
         "tokenberg_audit_oldest_timestamp_seconds",
         "Time of the oldest audit record in the store, in seconds since 1970.",
-        measures.and_then(|of| of.audit_since).map(seconds),
+        measures.and_then(|of| of.audit_since),
     );
-    gauge(
+    to.known(
         "tokenberg_audit_retention_seconds",
         "How long audit records are kept; 0 if forever.",
-        Some(f64::from(audit_retention.as_seconds())),
+        Some(audit_retention.as_seconds()),
     );
-    gauge(
+    to.known(
         "tokenberg_secret_end_timestamp_seconds",
         "Time when the first enabled client has no live secret any more, in seconds since 1970.",
-        measures.and_then(|of| of.first_secret_end).map(seconds),
+        measures.and_then(|of| of.first_secret_end),
     );
 }
 
@@ -229,41 +211,27 @@ fn expose_keys(keys: &[KeyMaterial], now: Timestamp, to: &mut Exposition) {
     );
     for state in ["published", "signing", "retired"] {
         let in_state = keys.iter().filter(|key| key_state::state(key, keys, now) == state).count();
-        to.sample(COUNT, &[("state", state)], count(in_state as u64));
+        to.sample(COUNT, &[("state", state)], in_state as u64);
     }
-    const END: &str = "tokenberg_key_end_timestamp_seconds";
-    to.family("gauge", END, "Time when the first key with an end no longer verifies, in seconds since 1970.");
     let ends = keys.iter().filter_map(|key| key.verifies_until).filter(|end| *end > now);
-    if let Some(end) = ends.min() {
-        to.sample(END, &[], seconds(end));
-    }
+    to.known(
+        "tokenberg_key_end_timestamp_seconds",
+        "Time when the first key with an end no longer verifies, in seconds since 1970.",
+        ends.min(),
+    );
     // Both are present only while there is such a key: an age of zero would look like a young key.
     if let Some(signing) = key_state::signing(keys, now) {
         to.gauge(
             "tokenberg_signing_key_age_seconds",
             "Time since the signing key began to sign.",
-            seconds(now) - seconds(signing.signs_from),
+            now.since(signing.signs_from).as_seconds(),
         );
     }
     if let Some(next) = keys.iter().filter(|key| key.signs_from > now).map(|key| key.signs_from).min() {
         to.gauge(
             "tokenberg_next_key_signs_timestamp_seconds",
             "Time when the next key begins to sign, in seconds since 1970.",
-            seconds(next),
+            next,
         );
     }
-}
-
-fn seconds(at: Timestamp) -> f64 {
-    float(at.as_seconds())
-}
-
-#[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]
-fn float(number: i64) -> f64 {
-    number as f64
-}
-
-#[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]
-fn count(number: u64) -> f64 {
-    number as f64
 }

@@ -5,7 +5,7 @@ use super::certificates::Certificates;
 use crate::clock;
 use crate::descriptors::{self, Descriptors};
 use crate::issuer_keys::{Fetches, KeyFetches};
-use tokenberg_actix::Exposition;
+use tokenberg_actix::{Exposition, Figure};
 use tokenberg_core::{KeySource, Timestamp, TrustedIssuer};
 use tokenberg_jose::IssuerKeySets;
 use tokenberg_service::Following;
@@ -14,27 +14,19 @@ use tokenberg_service::Following;
 pub(super) fn expose_process(started: Timestamp, to: &mut Exposition) {
     to.family("gauge", "tokenberg_build_info", "The version of the server; always 1.");
     to.sample("tokenberg_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-    to.gauge(
-        "process_start_time_seconds",
-        "Start time of the process, in seconds since 1970.",
-        seconds(started),
-    );
+    to.gauge("process_start_time_seconds", "Start time of the process, in seconds since 1970.", started);
     let descriptors = Descriptors::read();
     if let Some(limit) = descriptors.limit() {
-        to.gauge("process_max_fds", "Maximum number of open file descriptors.", count(limit));
+        to.gauge("process_max_fds", "Maximum number of open file descriptors.", limit);
     }
     if let Some(open) = descriptors::open() {
-        to.gauge("process_open_fds", "Number of open file descriptors.", count(open));
+        to.gauge("process_open_fds", "Number of open file descriptors.", open);
     }
 }
 
 /// Writes the number of servers that the operator expects, if it is stated.
 pub(super) fn expose_expected(nodes: Option<u32>, to: &mut Exposition) {
-    const EXPECTED: &str = "tokenberg_nodes_expected";
-    to.family("gauge", EXPECTED, "Servers that should share the store (--expect-nodes).");
-    if let Some(nodes) = nodes {
-        to.sample(EXPECTED, &[], f64::from(nodes));
-    }
+    to.known("tokenberg_nodes_expected", "Servers that should share the store (--expect-nodes).", nodes);
 }
 
 /// Writes the fetches and keys of each trusted issuer: the operator registers issuers, so the labels are bounded.
@@ -55,10 +47,10 @@ pub(super) fn expose_issuers(
         let Fetches { fetched, failed, .. } = fetches.of(&issuer.issuer);
         for (outcome, number) in [("fetched", fetched), ("failed", failed)] {
             let labels = [("issuer", issuer.issuer.as_str()), ("outcome", outcome)];
-            to.sample(FETCHES, &labels, count(number));
+            to.sample(FETCHES, &labels, number);
         }
     }
-    let mut gauge = |name, help, value: &dyn Fn(&TrustedIssuer) -> Option<f64>| {
+    let mut gauge = |name, help, value: &dyn Fn(&TrustedIssuer) -> Option<Figure>| {
         to.family("gauge", name, help);
         for issuer in &trusted {
             if let Some(value) = value(issuer) {
@@ -69,17 +61,17 @@ pub(super) fn expose_issuers(
     gauge(
         "tokenberg_issuer_keys_fetched_timestamp_seconds",
         "Time of the last fetch of an issuer's keys that succeeded, in seconds since 1970.",
-        &|issuer| fetches.of(&issuer.issuer).last.map(seconds),
+        &|issuer| fetches.of(&issuer.issuer).last.map(Figure::from),
     );
     gauge(
         "tokenberg_issuer_keys_end_timestamp_seconds",
         "Time until which the fetched keys of an issuer are used if no further fetch succeeds, in seconds since 1970.",
-        &|issuer| keys.usable_until(issuer, now).map(seconds),
+        &|issuer| keys.usable_until(issuer, now).map(Figure::from),
     );
     gauge(
         "tokenberg_issuer_usable_keys",
         "Usable keys of an issuer; absent until they are first fetched.",
-        &|issuer| keys.usable_keys(issuer, now).map(|usable| count(usable as u64)),
+        &|issuer| keys.usable_keys(issuer, now).map(|usable| Figure::from(usable as u64)),
     );
 }
 
@@ -88,20 +80,6 @@ pub(super) fn expose_certificates(certificates: Option<&Certificates>, to: &mut 
     const END: &str = "tokenberg_certificate_end_timestamp_seconds";
     to.family("gauge", END, "End of the first certificate of a file to expire, in seconds since 1970.");
     for (certificate, end) in certificates.map(Certificates::ends).unwrap_or_default() {
-        to.sample(END, &[("certificate", certificate)], seconds(end));
+        to.sample(END, &[("certificate", certificate)], end);
     }
-}
-
-fn seconds(at: Timestamp) -> f64 {
-    float(at.as_seconds())
-}
-
-#[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]
-fn float(number: i64) -> f64 {
-    number as f64
-}
-
-#[allow(clippy::cast_precision_loss, reason = "Prometheus has no integers")]
-fn count(number: u64) -> f64 {
-    number as f64
 }
