@@ -70,10 +70,10 @@ def acting(world, client, subject, kind, actors_scope=None, **parameters):
 
 def is_for(answer, subject, issuer, actor):
     """Our token for that subject, which names the actor."""
-    told = claims(answer.minted())
-    expect(told["sub"] == subject and told["iss"] == issuer, f"it is for {told['sub']}, from {told['iss']}")
-    expect(told.get("act", {}).get("sub") == actor, f"the actor is {told.get('act')}")
-    return told
+    payload = claims(answer.minted())
+    expect(payload["sub"] == subject and payload["iss"] == issuer, f"it is for {payload['sub']}, from {payload['iss']}")
+    expect(payload.get("act", {}).get("sub") == actor, f"the actor is {payload.get('act')}")
+    return payload
 
 
 def basic(client):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A provider that nobody here wrote and that we trust, and the clients that act for its users."""
+"""An independent provider that is trusted, and the clients that act for its users."""
 
 import time
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ class Foreign:
         )
         self.clients = SimpleNamespace(
             gateway=world.add_client("gateway", "--scope", "catalog PRINCIPAL_ROLE:analyst", *users),
-            stranger=world.add_client("stranger"),  # may act for nobody
+            stranger=world.add_client("stranger"),  # may act for no user
             quick=world.add_client("quick", "--token-lifetime", f"{QUICK}s", "--session-lifetime", f"{SESSION}s", *users),
             pod=world.add_client(
                 "pod", "--scope", "catalog", "--grant", "client_credentials,token_exchange,jwt_bearer", *users),
@@ -38,10 +38,10 @@ class Foreign:
         return self._token("access_token", subject, audience, **terms)
 
     def ask(self, word, **arguments):
-        told = self._provider.ask(word, **arguments)
-        if "error" in told:
-            raise RuntimeError(f"the provider: {told}")
-        return told
+        answer = self._provider.ask(word, **arguments)
+        if "error" in answer:
+            raise RuntimeError(f"the provider: {answer}")
+        return answer
 
     def _token(self, kind, subject, audience, **terms):
         token = self.ask(kind, subject=subject, audience=audience, **terms)["token"]

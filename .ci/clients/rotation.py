@@ -55,7 +55,7 @@ class Rotation:
             self._until(lambda token=old: self._status(token) == 400, "a removed key stays an outage")
 
     def _be_down(self):
-        """What is known goes on, and that a key cannot be had is told as our trouble, not as the user's."""
+        """Known keys stay in use, and a key that cannot be fetched is reported as a fault of the server, not of the user."""
         expiring, known = self._signed_by("third", lifetime=1), self._signed_by("third")
         unknown = self._signed_by("fourth", "third")
         self._provider.ask("down")
@@ -64,7 +64,7 @@ class Rotation:
             self._is_taken(known, "of a known key while the provider is down")
             return self._status(unknown) == 503
 
-        self._until(is_an_outage, "that the keys cannot be fetched is not told")
+        self._until(is_an_outage, "the failed fetch of the keys is not reported")
         self._is_taken(known, "of a known key once the provider was found to be down")
         self._provider.ask("up")
         self._until(lambda: self._status(unknown) == 200, "the provider is up again, and its new key is not fetched")

@@ -87,6 +87,6 @@ def _lines(settings):
 
 
 def client_environment(**settings):
-    """Ours, but loopback is asked of no proxy, and nobody's own client configuration leaks in."""
+    """The environment, without a proxy for loopback and without the client configuration of the user."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PYICEBERG_", "TOKENBERG_"))}
     return {**ours, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONDONTWRITEBYTECODE": "1", **settings}

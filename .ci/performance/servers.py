@@ -191,7 +191,7 @@ class Tokenberg(Server):
         self.process = pinned(self.cores, command, stdout=self.output(), stderr=subprocess.DEVNULL)
 
     def exchange(self, grant, subjects, seconds, *more):
-        """Subjects of somebody else, as many as no cache holds, or one."""
+        """Subjects of another issuer, more than the cache holds, or one."""
         options = ["--grant", grant, "--subject", "user", "--subject-secret-file", self.user_secret_file]
         return self.load(*options, *more, "--subjects", subjects, seconds=seconds)
 

@@ -40,8 +40,8 @@ def cases(world, clients):
 def _id_token(world, idp):
     gateway = idp.clients.gateway
     minted = acting(world, gateway, idp.id_token("alice", gateway.id), ID_TOKEN)
-    told = is_for(minted, "alice", world.token_server, gateway.id)
-    expect(told["client_id"] == gateway.id and told["scope"] == "catalog", f"{told}")
+    found = is_for(minted, "alice", world.token_server, gateway.id)
+    expect(found["client_id"] == gateway.id and found["scope"] == "catalog", f"{found}")
     status, _, body = fetch(world.catalog + "/v1/whoami", minted.minted())
     expect(status == 200, f"the catalog says {status}")
     seen = json.loads(body)
@@ -67,7 +67,7 @@ def _groups(world, idp):
 
     expect(claims(asked("alice", both).minted())["scope"] == role, "alice is an analyst")
     asked("bob", both).is_refused(400, "invalid_scope", "bob is in no group")
-    asked("alice", "catalog").is_refused(400, "invalid_scope", "whoever acts has it not")
+    asked("alice", "catalog").is_refused(400, "invalid_scope", "the actor does not have it")
 
 
 def _not_for_us(world, idp):
@@ -92,8 +92,8 @@ def _may_not_act(world, idp):
     stranger = idp.clients.stranger
     token = idp.id_token("alice", stranger.id)
     for answer in (acting(world, stranger, token, ID_TOKEN), exchange(world, token, ID_TOKEN, basic(stranger))):
-        expect(answer.status == 400, f"who may act for nobody gets {answer}")
-    exchange(world, token, ID_TOKEN, None).is_refused(401, "invalid_client", "nobody asks")
+        expect(answer.status == 400, f"a client that may act for no user gets {answer}")
+    exchange(world, token, ID_TOKEN, None).is_refused(401, "invalid_client", "no client authenticates")
 
 
 def _algorithm(world, idp):
@@ -104,8 +104,8 @@ def _algorithm(world, idp):
 
 
 def _not_copied(world, idp):
-    told = claims(acting(world, idp.clients.gateway, idp.id_token("alice", "gateway"), ID_TOKEN).minted())
-    expect(not {"nonce", "groups", "at_hash", "sid"} & told.keys(), f"from outside came {sorted(told)}")
+    found = claims(acting(world, idp.clients.gateway, idp.id_token("alice", "gateway"), ID_TOKEN).minted())
+    expect(not {"nonce", "groups", "at_hash", "sid"} & found.keys(), f"from outside came {sorted(found)}")
 
 
 def _jwt_bearer(world, idp):
@@ -117,9 +117,9 @@ def _jwt_bearer(world, idp):
     def assertion(audience=world.token_server, lifetime=200, nonce=False):
         return idp.id_token("alice", audience, lifetime=lifetime, nonce=nonce)
 
-    told = is_for(granted(assertion(), basic(pod)), "alice", world.token_server, pod.id)
-    expect(told["client_id"] == pod.id, f"{told}")
-    granted(assertion(), None).is_refused(401, "invalid_client", "nobody asks")
+    found = is_for(granted(assertion(), basic(pod)), "alice", world.token_server, pod.id)
+    expect(found["client_id"] == pod.id, f"{found}")
+    granted(assertion(), None).is_refused(401, "invalid_client", "no client authenticates")
     for what, bad in (
         ("for another", assertion("https://catalog.test")),
         ("good for an hour", assertion(lifetime=3600)),
@@ -148,7 +148,7 @@ def _workload(world, idp):
 
 
 def _stranger(world, idp):
-    """A second provider, which nobody registered: its keys are not even asked for (KS-06)."""
+    """A second provider, which is not registered: its keys are not even fetched (KS-06)."""
     stranger = world.provider()
     token = stranger.ask("id_token", subject="alice", audience="gateway")["token"]
     acting(world, idp.clients.gateway, token, ID_TOKEN).is_refused(400, "invalid_request", "an unknown issuer")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions of users in Iceberg's Java client: the subject is somebody from elsewhere, the actor is the catalog's own token."""
+"""Sessions of users in Iceberg's Java client: the subject is a user of another issuer, the actor is the catalog's own token."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -125,7 +125,7 @@ def _wait(found, why):
 
 
 def _users_tokens(wire):
-    return [told for told in map(claims, wire.minted()) if told["sub"] == "alice"]
+    return [payload for payload in map(claims, wire.minted()) if payload["sub"] == "alice"]
 
 
 def _is_renewal_of_user(call):

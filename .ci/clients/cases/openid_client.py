@@ -122,8 +122,8 @@ def _private_key(world, clients, alg):
         expect(first["access_token"] != second["access_token"], "it is one token")
         renewed = client.ask("grant", grant_type=EXCHANGE, subject_token=first["access_token"], subject_token_type=ACCESS_TOKEN)
         good(world, renewed)
-        told = good(world, client.ask("introspect", token=first["access_token"]))
-        expect(told["active"] and told["client_id"] == "with-keys", f"{told}")
+        payload = good(world, client.ask("introspect", token=first["access_token"]))
+        expect(payload["active"] and payload["client_id"] == "with-keys", f"{payload}")
 
 
 def _other_key(world, clients):
@@ -165,8 +165,8 @@ def _validates(world, clients):
     """oauth4webapi's resource server demands every claim and the type of RFC 9068, and our published key."""
     with by_secret(world, clients.steady) as client:
         token = good(world, client.ask("token", scope="catalog"))["access_token"]
-        told = good(world, client.ask("validate", token=token, audience=world.token_server))
-        expect(told["sub"] == told["client_id"] == clients.steady.id, f"{told}")
+        payload = good(world, client.ask("validate", token=token, audience=world.token_server))
+        expect(payload["sub"] == payload["client_id"] == clients.steady.id, f"{payload}")
 
 
 def _asks_for_a_resource(world, clients):
@@ -196,8 +196,8 @@ def _acts(world, clients):
         answer = good(world, client.ask(
             "grant", grant_type=EXCHANGE, scope="catalog", subject_token=subject, subject_token_type=ACCESS_TOKEN,
             actor_token=actor, actor_token_type=ACCESS_TOKEN))
-        told = good(world, client.ask("validate", token=answer["access_token"], audience=world.token_server))
-        expect((told["sub"], told["act"]["sub"]) == (clients.alice.id, clients.service.id), f"{told}")
+        payload = good(world, client.ask("validate", token=answer["access_token"], audience=world.token_server))
+        expect((payload["sub"], payload["act"]["sub"]) == (clients.alice.id, clients.service.id), f"{payload}")
 
 
 def _dpop(world, clients):
@@ -207,8 +207,8 @@ def _dpop(world, clients):
         answer = good(world, client.ask("token", scope="catalog", dpop=True))
         expect(answer["token_type"].lower() == "dpop", f"{answer['token_type']}")
         token = answer["access_token"]
-        told = good(world, client.ask("validate", token=token, audience=world.token_server, dpop=True))
-        bound = told["cnf"]
+        payload = good(world, client.ask("validate", token=token, audience=world.token_server, dpop=True))
+        bound = payload["cnf"]
         expect(set(bound) == {"jkt"}, f"it is bound to {bound}")
 
         shown = good(world, client.ask("introspect", token=token))
@@ -253,11 +253,11 @@ def _dpop_demanded(world, clients):
 def _introspects(world, clients):
     with by_secret(world, clients.steady) as client:
         token = good(world, client.ask("token", scope="catalog"))["access_token"]
-        told = good(world, client.ask("introspect", token=token))
-        expect(told["active"] and told["sub"] == clients.steady.id and told["iss"] == world.token_server, f"{told}")
+        payload = good(world, client.ask("introspect", token=token))
+        expect(payload["active"] and payload["sub"] == clients.steady.id and payload["iss"] == world.token_server, f"{payload}")
     with by_secret(world, clients.alice) as another:
-        told = good(world, another.ask("introspect", token=token))
-        expect(told == {"active": False}, f"another client is told {told}")
+        payload = good(world, another.ask("introspect", token=token))
+        expect(payload == {"active": False}, f"another client receives {payload}")
 
 
 def _revokes(world, clients):

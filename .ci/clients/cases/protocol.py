@@ -45,9 +45,9 @@ def _config(world):
     status, _, body = fetch(world.catalog + "/v1/config")
     expect(status == 200, f"{status}")
     config = json.loads(body)
-    told = {**config["defaults"], **config["overrides"]}
-    expect(not {"token", "credential"} & told.keys(), f"a configuration never holds a credential (IC-13): {sorted(told)}")
-    expect("oauth2-server-uri" not in told, "it serves tokens itself, so it has no reason to send its clients elsewhere")
+    settings = {**config["defaults"], **config["overrides"]}
+    expect(not {"token", "credential"} & settings.keys(), f"a configuration never holds a credential (IC-13): {sorted(settings)}")
+    expect("oauth2-server-uri" not in settings, "it serves tokens itself, so it has no reason to send its clients elsewhere")
 
 
 def _missing_token(world):

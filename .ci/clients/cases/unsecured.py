@@ -67,8 +67,8 @@ def _off_by_default(world, clients):
 def _user(world, clients):
     client = asserting(world)
     minted = _asserted(world, client)
-    told = is_for(minted, "albert", world.token_server, client.id)
-    expect(told["client_id"] == client.id and told["scope"] == "catalog", f"{told}")
+    found = is_for(minted, "albert", world.token_server, client.id)
+    expect(found["client_id"] == client.id and found["scope"] == "catalog", f"{found}")
     status, _, body = fetch(world.catalog + "/v1/whoami", minted.minted())
     expect(status == 200 and json.loads(body)["actors"] == [client.id], f"the catalog: {status} {body}")
 
@@ -168,8 +168,8 @@ def _renewed(world, clients):
     """Java renews a user's session with the user's own token as Bearer; the assertion is not sent again."""
     first = _asserted(world, asserting(world)).minted()
     second = exchange(world, first, ACCESS_TOKEN, f"Bearer {first}")
-    told = is_for(second, "albert", world.token_server, "trino")
-    expect(told["tokenberg_session"] == claims(first)["tokenberg_session"], "it is another session")
+    found = is_for(second, "albert", world.token_server, "trino")
+    expect(found["tokenberg_session"] == claims(first)["tokenberg_session"], "it is another session")
 
 
 def _introspected(world, clients):

@@ -22,14 +22,14 @@ export async function converse(open, questions) {
 }
 
 async function answer(question) {
-  let told;
+  let reply;
   try {
-    told = (await question()) ?? {};
+    reply = (await question()) ?? {};
   } catch (failure) {
     console.error(failure);
-    told = await refusal(failure);
+    reply = await refusal(failure);
   }
-  process.stdout.write(JSON.stringify(told) + '\n');
+  process.stdout.write(JSON.stringify(reply) + '\n');
 }
 
 /** What the server said, if it refused; else what the library did not like. */

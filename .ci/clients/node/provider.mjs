@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An OpenID provider that nobody here wrote, in the conversation of ../talk.py: it serves discovery and keys on loopback,
-// and signs what a user gets who logs in with the authorization code flow. Its keys change and it goes down when told to.
+// An independent OpenID provider, in the conversation of ../talk.py: it serves discovery and keys on loopback,
+// and signs what a user gets who logs in with the authorization code flow. Its keys change and it goes down on command.
 
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
@@ -8,7 +8,7 @@ import * as openid from 'openid-client';
 import Provider from 'oidc-provider';
 import { converse } from './conversation.mjs';
 
-const REDIRECT = 'http://127.0.0.1:9/callback'; // nobody listens there; the code is read from the address
+const REDIRECT = 'http://127.0.0.1:9/callback'; // no program listens there; the code is read from the address
 const GROUPS = { alice: ['analysts', 'staff'] };
 
 const server = createServer((request, response) => handle(request, response));
@@ -29,7 +29,7 @@ const RSA = {
 };
 
 /** A provider knows its clients and keys when it is made, so it is made anew for each question. */
-function serveWith({ audience = 'nobody', alg = 'ES256', lifetime = 600, resource } = {}) {
+function serveWith({ audience = 'absent', alg = 'ES256', lifetime = 600, resource } = {}) {
   const provider = new Provider(issuer, {
     jwks: { keys: [...keys, RSA] },
     clients: [
