@@ -65,6 +65,7 @@ impl<'a> Findings<'a> {
                 | Rule::Request { .. }
                 | Rule::UnsecuredName { .. }
                 | Rule::Secret { .. }
+                | Rule::Supposed { .. }
                 | Rule::Proof { .. }
                 | Rule::FirstUse { .. } => {}
             }

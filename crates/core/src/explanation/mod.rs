@@ -9,6 +9,7 @@ mod issuer_change;
 mod issuer_remedy;
 mod presented;
 mod recorded;
+mod recorded_client;
 mod remedy;
 mod right_remedy;
 mod rule;

@@ -1,7 +1,7 @@
 //! Explains what a token would be taken for, if a client presented it. Only the authentication of the client is supposed.
 
 use super::verdict::Explanation;
-use super::what_if::{authenticated, explained, grant, own_token, put_subject, token_type};
+use super::what_if::{WhatIf, authenticated, explained, grant, own_token, put_subject, token_type};
 use crate::issuer::AcceptedAs;
 use crate::{Answers, Blocking, ClientId, CompactJws, GrantType, Timestamp, TokenEndpoint, TokenType};
 
@@ -36,9 +36,10 @@ pub fn explain_presented(
     blocking: &(impl Blocking + ?Sized),
 ) -> Explanation {
     let PresentedToken { client, token, presented_as, role } = *presented;
-    let mut form = authenticated(client);
+    let mut form = authenticated(client, answers);
     let token = token.expose().to_owned();
-    let own = || own_token(endpoint, client, now, answers, blocking);
+    let itself = WhatIf { client: client.clone(), scope: None, audience: None, user: None };
+    let own = || own_token(endpoint, &itself, now, answers, blocking);
     let supposed = match role {
         TokenRole::Subject => put_subject(&mut form, token, presented_as, own),
         TokenRole::Actor => {

@@ -1,6 +1,6 @@
 //! Explains a decision from its record in the audit: what was found out, in order, and what would be decided about such a request now.
 
-use super::command::quoted;
+use super::recorded_client;
 use super::verdict::{Explanation, Verdict};
 use super::what_if::{SupposedUser, WhatIf, explain_what_if};
 use crate::issuer::AcceptedAs;
@@ -36,7 +36,7 @@ pub fn explain_recorded(
     let supposed = record.what_if(&endpoint.policy().issuer, answers);
     let explain = |what_if: &WhatIf| explain_what_if(endpoint, what_if, now, answers, blocking);
     let now = supposed.as_ref().map(explain);
-    let remedy = is_refused.then(|| record.remedy(outcome, now.as_ref()));
+    let remedy = is_refused.then(|| record.remedy(outcome, now.as_ref(), &endpoint.policy().issuer, answers));
     Some(RecordedDecision {
         findings: record.findings(outcome, is_refused),
         is_refused,
@@ -48,14 +48,14 @@ pub fn explain_recorded(
 
 /// The members of a record.
 #[derive(Clone, Copy)]
-struct Record<'a>(&'a Map<String, Value>);
+pub(super) struct Record<'a>(&'a Map<String, Value>);
 
 impl<'a> Record<'a> {
-    fn text(self, name: &str) -> Option<&'a str> {
+    pub(super) fn text(self, name: &str) -> Option<&'a str> {
         self.0.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
-    fn list(self, name: &str) -> impl Iterator<Item = &'a Value> {
+    pub(super) fn list(self, name: &str) -> impl Iterator<Item = &'a Value> {
         self.0.get(name).and_then(Value::as_array).into_iter().flatten()
     }
 
@@ -184,20 +184,25 @@ impl<'a> Record<'a> {
         Some((claim("iss")?.parse().ok()?, claim("sub")?, audience.into_iter().collect()))
     }
 
-    fn remedy(self, outcome: &str, decided: Option<&Explanation>) -> String {
+    fn remedy(
+        self,
+        outcome: &str,
+        decided: Option<&Explanation>,
+        ours: &Issuer,
+        answers: &(impl Answers + ?Sized),
+    ) -> String {
+        let is_of_client = outcome == ErrorCode::InvalidClient.as_str();
         match decided.map(|decided| &decided.verdict) {
             Some(Verdict::Refused(refusing)) => refusing.remedy.clone(),
             Some(Verdict::Undecided(_)) => "make the issuer reachable from this machine".to_owned(),
-            Some(Verdict::Granted(_)) if outcome == ErrorCode::InvalidClient.as_str() => {
-                let client = quoted(self.text("client").unwrap_or_default());
-                format!(
-                    "the client has to authenticate; `tokenberg client show {client}` shows with what, and \
-                     `tokenberg client secret add {client}` makes another secret"
-                )
-            }
+            Some(Verdict::Granted(_)) if is_of_client => recorded_client::remedy(self, ours, answers),
             Some(Verdict::Granted(_)) => "nothing to change here: with valid parameters and genuine tokens \
                                           that have not expired, such a request would be granted now"
                 .to_owned(),
+            None if is_of_client => recorded_client::remedy(self, ours, answers),
+            None if outcome == ErrorCode::UnsupportedGrantType.as_str() => {
+                "the client has to request another grant_type; no registration would change this".to_owned()
+            }
             None => "the record does not say enough of the request; send it to `tokenberg explain` again, from a file".to_owned(),
         }
     }
@@ -216,7 +221,7 @@ fn claimed(token: &Value) -> String {
 }
 
 /// The text, if it is all of a claim: earlier versions recorded it between quotation marks, and a long one is cut.
-fn whole(text: &str) -> Option<&str> {
+pub(super) fn whole(text: &str) -> Option<&str> {
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     (!text.contains('…') && !text.contains('\\')).then_some(text)
 }

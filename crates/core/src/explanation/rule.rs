@@ -7,8 +7,8 @@ use crate::text::floor_char_boundary;
 use crate::token::SingleUseId;
 use crate::types::compact_jws::Header;
 use crate::{
-    ClientId, Excerpt, GrantType, Issuer, KeySource, Refusal, Revocation, SignatureFault, Subject, Timestamp,
-    TokenId, TrustedIssuer, Verified,
+    AuthMethod, ClientId, Excerpt, GrantType, Issuer, KeySource, Refusal, Revocation, SignatureFault,
+    Subject, Timestamp, TokenId, TrustedIssuer, Verified,
 };
 use serde_json::{Map, Value};
 
@@ -26,6 +26,8 @@ pub enum Rule {
     Client { named: Named, found: Option<Registration> },
     /// Whether the secret is one of the client's.
     Secret { client: ClientId, secrets: Vec<SecretFound> },
+    /// The client is supposed to authenticate; `live_secrets` is how many it could do that with, if it has a secret for it.
+    Supposed { client: ClientId, method: AuthMethod, live_secrets: Option<usize> },
     /// Whether the issuer is trusted, and for what; `near` is one that is written nearly so.
     Issuer {
         claimed: Box<str>,
@@ -73,6 +75,7 @@ impl Rule {
             Self::UnsecuredName { .. } => "name",
             Self::Client { .. } => "client",
             Self::Secret { .. } => "secret",
+            Self::Supposed { .. } => "supposed",
             Self::Issuer { .. } => "issuer",
             Self::Identity { .. } => "identity",
             Self::Signature { .. } => "signature",
@@ -102,6 +105,7 @@ impl Rule {
             | Self::Unsecured { .. }
             | Self::UnsecuredName { .. }
             | Self::Secret { .. }
+            | Self::Supposed { .. }
             | Self::Issuer { .. }
             | Self::Identity { .. }
             | Self::Signature { .. }
@@ -169,6 +173,14 @@ impl Rule {
             }
             Self::Client { named, found } => client(named, found.as_ref()),
             Self::Secret { client, secrets } => secret(client, secrets, at),
+            Self::Supposed { client, method, live_secrets } => {
+                let secrets = match live_secrets {
+                    None => "",
+                    Some(0) => ", but it has NO live secret",
+                    Some(_) => ", and it has a live secret",
+                };
+                format!("client {client} is supposed to authenticate by {}{secrets}", method.as_str())
+            }
             Self::Issuer { claimed, found: None, near, .. } => {
                 let near = near.as_ref().map_or_else(String::new, |near| format!("; {} is", near.issuer));
                 format!("{} is NOT a trusted issuer{near}", Excerpt::of_claim(claimed))
@@ -178,7 +190,7 @@ impl Rule {
                 let subject = Excerpt::of_claim(subject);
                 match stands_for {
                     Some(client) => format!("{subject} of {issuer} stands for client {client}"),
-                    None => format!("{subject} of {issuer} does NOT stand for exactly one client"),
+                    None => format!("{subject} of {issuer} is mapped to NO client"),
                 }
             }
             Self::Signature { place, keys, header, verified, claims } => {
@@ -274,7 +286,7 @@ fn client(named: &Named, found: Option<&Registration>) -> String {
             format!("{subject} of {issuer} stands for client {}: {}", client.id, client.description())
         }
         (Named::Identity(issuer, subject), None) => {
-            format!("{} of {issuer} does NOT stand for exactly one client", Excerpt::of_claim(subject))
+            format!("{} of {issuer} is mapped to NO client", Excerpt::of_claim(subject))
         }
     }
 }

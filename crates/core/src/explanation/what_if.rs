@@ -1,6 +1,8 @@
 //! Explains a request that a client could make, without its credential and without the token of a user: both are supposed to be
 //! genuine.
 
+use super::facts::Registration;
+use super::rule::Rule;
 use super::verdict::{Explanation, Verdict};
 use super::{decide, explain};
 use crate::answers::{SigningFault, SubjectStatus};
@@ -64,7 +66,7 @@ pub fn explain_what_if(
     blocking: &(impl Blocking + ?Sized),
 ) -> Explanation {
     let client = &what_if.client;
-    let mut form = authenticated(client);
+    let mut form = authenticated(client, answers);
     if let Some(scope) = &what_if.scope {
         form.push(("scope", scope.to_string()));
     }
@@ -78,7 +80,7 @@ pub fn explain_what_if(
     let token = user.token(client, answers.issuer(user.issuer.as_str()).as_deref(), now);
     let mut tokens = vec![token.clone()];
     tokens.extend(put_subject(&mut form, token, user.presented_as, || {
-        own_token(endpoint, client, now, answers, blocking)
+        own_token(endpoint, what_if, now, answers, blocking)
     }));
     explained(endpoint, client, &form, &tokens, now, answers, blocking)
 }
@@ -87,8 +89,17 @@ pub fn explain_what_if(
 pub(super) type Form = Vec<(&'static str, String)>;
 
 /// The parameters with which the client is supposed to authenticate.
-pub(super) fn authenticated(client: &ClientId) -> Form {
-    vec![("client_id", client.to_string()), ("client_secret", SECRET.to_owned())]
+pub(super) fn authenticated(client: &ClientId, answers: &(impl Answers + ?Sized)) -> Form {
+    let mut form = vec![("client_id", client.to_string())];
+    if answers.client(client).is_none_or(|known| has_credential(&known)) {
+        form.push(("client_secret", SECRET.to_owned()));
+    }
+    form
+}
+
+/// Whether it has a credential that can be supposed. The others may do less.
+fn has_credential(client: &Client) -> bool {
+    client.rights.auth_method != AuthMethod::Public
 }
 
 pub(super) fn grant(kind: GrantType) -> (&'static str, String) {
@@ -118,19 +129,26 @@ pub(super) fn put_subject(
     Some(own)
 }
 
-/// A token for the client itself, with all that it gets by default; its signature is supposed.
+/// A token for the client itself, with the scope that it requests where it may have that, and otherwise with its default; its
+/// signature is supposed.
 pub(super) fn own_token(
     endpoint: &TokenEndpoint,
-    client: &ClientId,
+    what_if: &WhatIf,
     now: Timestamp,
     answers: &(impl Answers + ?Sized),
     blocking: &(impl Blocking + ?Sized),
 ) -> Option<String> {
-    let form: Form = authenticated(client).into_iter().chain([grant(GrantType::ClientCredentials)]).collect();
-    let decided = supposing(client, &[], answers, blocking, |answers, blocking| {
-        with_form(&form, |request| decide(endpoint, request, now, no_entropy(), answers, blocking))
-    });
-    let Verdict::Granted(granting) = decided.verdict else { return None };
+    let client = &what_if.client;
+    let with_scope = |scope: Option<&str>| {
+        let mut form = authenticated(client, answers);
+        form.push(grant(GrantType::ClientCredentials));
+        form.extend(scope.map(|scope| ("scope", scope.to_owned())));
+        let decided = supposing(client, &[], answers, blocking, |answers, blocking| {
+            with_form(&form, |request| decide(endpoint, request, now, no_entropy(), answers, blocking))
+        });
+        if let Verdict::Granted(granting) = decided.verdict { Some(granting) } else { None }
+    };
+    let granting = with_scope(what_if.scope.as_deref()).or_else(|| with_scope(None))?;
     let header = json!({"typ": "at+jwt", "alg": Algorithm::ES256.as_str(), "kid": KEY});
     Some(compact(&header, &Value::Object(granting.claims.to_json())))
 }
@@ -145,9 +163,41 @@ pub(super) fn explained(
     answers: &(impl Answers + ?Sized),
     blocking: &(impl Blocking + ?Sized),
 ) -> Explanation {
-    supposing(client, tokens, answers, blocking, |answers, blocking| {
+    let mut explanation = supposing(client, tokens, answers, blocking, |answers, blocking| {
         with_form(form, |request| explain(endpoint, request, now, no_entropy(), answers, blocking))
-    })
+    });
+    if let Some(registered) = answers.client(client) {
+        explanation.rules.iter_mut().for_each(|rule| as_registered(rule, &registered, now));
+    }
+    explanation
+}
+
+/// Replaces what was supposed of the client by what is registered.
+fn as_registered(rule: &mut Rule, registered: &Client, now: Timestamp) {
+    let method = registered.rights.auth_method;
+    match rule {
+        Rule::Request { method: stated, .. } => *stated = method.as_str(),
+        Rule::Client { found: Some(found), .. } if found.id == registered.id => {
+            *found = Registration::of(registered);
+        }
+        Rule::Secret { client, .. } if *client == registered.id => {
+            let live = registered.secrets.iter().filter(|secret| secret.is_live(now)).count();
+            let live_secrets = (method == AuthMethod::ClientSecret).then_some(live);
+            *rule = Rule::Supposed { client: client.clone(), method, live_secrets };
+        }
+        Rule::Client { .. }
+        | Rule::Secret { .. }
+        | Rule::Supposed { .. }
+        | Rule::Unsecured { .. }
+        | Rule::UnsecuredName { .. }
+        | Rule::Issuer { .. }
+        | Rule::Identity { .. }
+        | Rule::Signature { .. }
+        | Rule::Proof { .. }
+        | Rule::Recalled { .. }
+        | Rule::Subject { .. }
+        | Rule::FirstUse { .. } => {}
+    }
 }
 
 /// The type of a token that is presented as this: RFC 8693 §3.
@@ -250,7 +300,7 @@ struct Verifying<'a, B: ?Sized> {
 impl<A: Answers + ?Sized> Answers for AsIf<'_, A> {
     fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
         let mut client = self.answers.client(id)?;
-        if id == self.client {
+        if id == self.client && has_credential(&client) {
             let known = Arc::make_mut(&mut client);
             known.secrets = vec![StoredSecret { id: KEY.into(), digest: DIGEST, expires_at: None }].into();
             let rights = known.rights_mut();

@@ -185,7 +185,7 @@ impl Display for NotFederated {
         match client {
             None => write!(
                 f,
-                "its sub is {subject}; this subject of {issuer} does not stand for exactly one client, and the request has no client_id"
+                "its sub is {subject}; this subject of {issuer} is mapped to no client, and the request has no client_id"
             ),
             Some(client) if self.is_client_known => {
                 write!(
