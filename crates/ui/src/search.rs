@@ -1,4 +1,4 @@
-//! Finds records of the audit, the youngest first, and looks at no more of them than a page can wait for.
+//! Finds records of the audit, the youngest first, and reads no more of them than a page can wait for.
 
 use crate::record::Record;
 use serde::Deserialize;

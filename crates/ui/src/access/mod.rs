@@ -27,7 +27,7 @@ pub const SCOPE: &str = "tokenberg:audit";
 /// The name of the cookie that holds the identifier of a session.
 const COOKIE: &str = "tokenberg_ui";
 
-/// What anybody may request: to sign in, and the style of that page.
+/// What needs no session: signing in, and the style of that page.
 const OPEN: [&str; 2] = ["/ui/enter", "/ui/style.css"];
 
 /// Answers only those who may look, and sets the headers of all answers.
@@ -76,7 +76,7 @@ pub(crate) async fn enter(
     parts: Data<Parts>,
     query: Query<HashMap<String, String>>,
 ) -> HttpResponse {
-    // A browser that loads a page before anybody asks for it must not use up the code.
+    // A browser that loads a page before its user opens it must not use up the code.
     if ["sec-purpose", "purpose", "x-moz"].iter().any(|name| request.headers().contains_key(*name)) {
         return HttpResponse::NoContent().finish();
     }

@@ -112,6 +112,9 @@ async fn whole(store: &Store, id: &ClientId) -> Result<Markup, StoreError> {
     let name = id.as_str();
     Ok(html! {
         p { (state(client.enabled)) ", added " (shown::time(client.created_at, now)) }
+        @if !client.rights.labels.is_empty() {
+            ul { @for (label, text) in &client.rights.labels { li { (shown::text(label)) ": " (shown::text(text)) } } }
+        }
         h2 { "What it may do" }
         ul { @for sentence in sentences(&client.rights) { li { (shown::text(&sentence)) } } }
         @if !client.secrets.is_empty() { h2 { "Secrets" } (secrets(&client, now)) }
@@ -119,7 +122,7 @@ async fn whole(store: &Store, id: &ClientId) -> Result<Markup, StoreError> {
         @if last.records.is_empty() { p { "None was found among the youngest records." } } @else { (table::records(&last.records)) }
         p { a href=(format!("/ui/decisions?client={}", shown::in_query(name))) { "All decisions about it" } }
         h2 { "Commands" }
-        p { "Add a second secret for a rotation:" } (shown::command_about("tokenberg client secret add", name))
+        (rotation(client.rights.auth_method, name))
         @if client.enabled {
             p { "Refuse it and its tokens until it is enabled again:" } (shown::command_about("tokenberg client disable", name))
         } @else {
@@ -128,6 +131,19 @@ async fn whole(store: &Store, id: &ClientId) -> Result<Markup, StoreError> {
         p { "End all its tokens and sessions:" } (shown::revoke_client(name))
         p { "Change what it may do:" } (shown::command(&["tokenberg", "client", "change", "--help"]))
     })
+}
+
+/// How its credential is rotated, where that is a command here.
+fn rotation(method: AuthMethod, name: &str) -> Markup {
+    match method {
+        AuthMethod::ClientSecret => html! {
+            p { "Add a second secret for a rotation:" } (shown::command_about("tokenberg client secret add", name))
+        },
+        AuthMethod::PrivateKeyJwt => html! {
+            p { "Add a second key for a rotation:" } (shown::command_about("tokenberg client key new --out FILE", name))
+        },
+        AuthMethod::TlsClientAuth | AuthMethod::Federated | AuthMethod::Public => html! {},
+    }
 }
 
 fn secrets(client: &ClientRecord, now: Timestamp) -> Markup {

@@ -18,13 +18,13 @@ use tokenberg_core::Timestamp;
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_store::{AuditPosition, EndingSecret, Store, StoreError};
 
-/// The most refusals that are looked at for the list of reasons.
+/// The most refusals that are read for the list of reasons.
 const REFUSALS: usize = 5000;
 /// The most reasons that are listed.
 const LISTED: usize = 10;
 const HOUR: i64 = 3_600_000;
 /// How long the overview looks for refusals.
-const PATIENCE: Duration = Duration::from_millis(80);
+const PATIENCE: Duration = Duration::from_millis(40);
 
 /// `GET /ui/`
 pub(crate) async fn show(parts: Data<Parts>) -> HttpResponse {
@@ -69,7 +69,7 @@ struct Stored {
     keys: Result<Vec<KeyMaterial>, StoreError>,
     /// How often each reason was given, and an example.
     reasons: Vec<(u32, Record)>,
-    /// How far back the records were looked at, if that is less than an hour.
+    /// How far back the records were read, if that is less than an hour.
     not_before: Option<i64>,
 }
 
@@ -96,7 +96,7 @@ fn why(reasons: &[(u32, Record)], not_before: Option<i64>) -> Markup {
     html! {
         h2 { "Why requests were refused" }
         @if let Some(at) = not_before {
-            p.dim { "Of the last hour, only the records from " (shown::milliseconds(at)) " on were looked at: there are many." }
+            p.dim { "Of the last hour, only the records from " (shown::milliseconds(at)) " on were read: there are many." }
         }
         @if reasons.is_empty() {
             p { "No refused request was found." }
