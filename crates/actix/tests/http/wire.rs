@@ -115,15 +115,26 @@ pub(crate) fn read_until_closed(stream: &mut impl Read) -> Vec<u8> {
 
 /// Reads answers until this many are complete.
 pub(crate) fn read_answers(stream: &mut impl Read, count: usize) -> Vec<Answer> {
+    answers_or_end(stream, count)
+        .unwrap_or_else(|got| panic!("closed after {}", String::from_utf8_lossy(&got)))
+}
+
+/// The same; an error has what came before the connection was closed.
+pub(crate) fn answers_or_end(stream: &mut impl Read, count: usize) -> Result<Vec<Answer>, Vec<u8>> {
     let mut got = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         let answers = parse(&got, &[]);
         if answers.len() >= count {
-            return answers;
+            return Ok(answers);
         }
-        let n = stream.read(&mut buffer).unwrap();
-        assert!(n > 0, "closed after {}", String::from_utf8_lossy(&got));
+        let n = match stream.read(&mut buffer) {
+            Err(e) if e.kind() == ErrorKind::ConnectionReset => 0,
+            read => read.unwrap(),
+        };
+        if n == 0 {
+            return Err(got);
+        }
         got.extend_from_slice(&buffer[..n]);
     }
 }
