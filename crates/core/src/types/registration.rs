@@ -230,8 +230,9 @@ impl AllowedScope {
         match self {
             Self::Every => requested.clone(),
             Self::Only(registered) => {
-                let unregistered = requested.retain(|token| token == CATALOG && !registered.contains(token));
-                unregistered.union(&registered.intersection(requested))
+                let granted = registered.intersection(requested);
+                let is_added = requested.contains(CATALOG) && !registered.contains(CATALOG);
+                if is_added { Scope::catalog().union(&granted) } else { granted }
             }
         }
     }

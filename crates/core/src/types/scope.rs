@@ -66,30 +66,42 @@ impl std::str::FromStr for Scope {
         if let Some(at) = text.bytes().position(|b| b != b' ' && !is_nqchar(b)) {
             return Err(ScopeError::Character { at });
         }
-        let tokens = || text.split(' ').filter(|t| !t.is_empty());
-        let mut most = MOST_TOKENS;
-        for token in tokens() {
-            most = most.checked_sub(1).ok_or(ScopeError::TooMany)?;
+        let (mut count, mut bytes) = (0, 0);
+        for token in split(text) {
+            if count == MOST_TOKENS {
+                return Err(ScopeError::TooMany);
+            }
             check_principal_role(token)?;
+            count += 1;
+            bytes += token.len();
         }
-        let is_tidy = !text.starts_with(' ') && !text.ends_with(' ') && !text.contains("  ");
-        if is_tidy && !repeats(tokens) {
+        // With one space between two tokens, and none at the ends.
+        let is_tidy = bytes + count == text.len() + 1;
+        if is_tidy && !repeats(split(text), count) {
             return Ok(Self::of(text));
         }
         let mut known = HashSet::new();
-        Ok(Self::joined(text.len(), tokens().filter(|token| known.insert(*token))))
+        Ok(Self::joined(text.len(), split(text).filter(|token| known.insert(*token))))
     }
 }
 
-/// Whether a token is there twice, without allocating where there are few.
-fn repeats<'a, I: Iterator<Item = &'a str>>(tokens: impl Fn() -> I) -> bool {
+/// The scope-tokens of a text that has no other white space than spaces.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    text.split_ascii_whitespace()
+}
+
+/// Whether one of so many tokens is there twice, without allocating where there are few.
+fn repeats<'a>(mut tokens: impl Iterator<Item = &'a str>, count: usize) -> bool {
     const FEW: usize = 16;
-    if tokens().nth(FEW).is_some() {
-        let mut sorted: Vec<&str> = tokens().collect();
-        sorted.sort_unstable();
-        return sorted.windows(2).any(|pair| pair[0] == pair[1]);
+    if count > FEW {
+        let mut known = HashSet::with_capacity(count);
+        return !tokens.all(|token| known.insert(token));
     }
-    tokens().enumerate().any(|(index, token)| tokens().take(index).any(|earlier| earlier == token))
+    let mut known = [""; FEW];
+    tokens.enumerate().any(|(index, token)| {
+        known[index] = token;
+        known[..index].contains(&token)
+    })
 }
 
 fn check_principal_role(token: &str) -> Result<(), ScopeError> {
@@ -121,7 +133,7 @@ impl Scope {
 
     /// The scope-tokens, in order.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
-        self.0.split(' ').filter(|t| !t.is_empty())
+        split(&self.0)
     }
 
     /// Whether `token` is one of the scope-tokens, byte for byte.
@@ -133,7 +145,7 @@ impl Scope {
     /// Whether every token of this scope is one of `wider`.
     #[must_use]
     pub fn is_subset_of(&self, wider: &Self) -> bool {
-        self.tokens().all(|t| wider.contains(t))
+        self == wider || self.tokens().all(|t| wider.contains(t))
     }
 
     /// The tokens for which `keep` holds, in the same order.
@@ -171,7 +183,7 @@ impl Scope {
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         // In most cases it is exactly the requested scope.
-        if self.tokens().filter(|t| other.contains(t)).eq(other.tokens()) {
+        if self == other || self.tokens().filter(|t| other.contains(t)).eq(other.tokens()) {
             return other.clone();
         }
         self.retain(|t| other.contains(t))
