@@ -1,5 +1,6 @@
 //! Reads the parameters of an `application/x-www-form-urlencoded` body strictly: RFC 6749 §3.2 and Appendix B.
 
+use memchr::{memchr, memchr_iter, memchr2};
 use std::borrow::Cow;
 use zeroize::Zeroize;
 
@@ -82,8 +83,11 @@ impl Parameter {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|p| p.name() == name)
+    /// The parameter of this name, in a form or a query.
+    fn from_name(name: &[u8]) -> Option<Self> {
+        let named = |name: &[u8]| Self::ALL.iter().copied().find(|p| p.name().as_bytes() == name);
+        // Nearly every name is written as it is.
+        named(name).or_else(|| named(decode(name).ok()?.as_bytes()))
     }
 
     /// RFC 8693 §2.1 allows several of these two parameters only.
@@ -143,17 +147,16 @@ impl<'a> Form<'a> {
         if body.len() > largest {
             return Err(FormFault::TooLong);
         }
-        if body.iter().filter(|b| **b == b'&').count() >= 2 * MOST_PARAMETERS {
+        if memchr_iter(b'&', body).count() >= 2 * MOST_PARAMETERS {
             return Err(FormFault::TooMany);
         }
         let (mut others, mut targets, mut seen) = (0, 0, 0_u32);
         let mut form = Self::default();
-        for pair in body.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = split_pair(pair);
+        for (name, value) in pairs(body) {
             if name.len() > LONGEST_NAME {
                 return Err(FormFault::LongName);
             }
-            let parameter = decode(name).ok().and_then(|name| Parameter::from_name(&name));
+            let parameter = Parameter::from_name(name);
             *(if parameter.is_some_and(Parameter::may_repeat) { &mut targets } else { &mut others }) += 1;
             if others > MOST_PARAMETERS || targets > MOST_PARAMETERS {
                 return Err(FormFault::TooMany);
@@ -181,7 +184,7 @@ impl<'a> Form<'a> {
     /// The value, if there is one.
     #[must_use]
     pub fn value(&self, parameter: Parameter) -> Option<&str> {
-        self.values(parameter).next()
+        self.single[parameter as usize].as_deref().or_else(|| self.values(parameter).next())
     }
 
     /// All values, in order.
@@ -207,11 +210,21 @@ impl Drop for Form<'_> {
 /// # Errors
 /// [`FormFault::InQuery`].
 pub(crate) fn check_query(query: &str) -> Result<(), FormFault> {
-    let mut names = query.split('&').map(|pair| split_pair(pair.as_bytes()).0);
-    match names.find_map(|name| decode(name).ok().and_then(|name| Parameter::from_name(&name))) {
+    match pairs(query.as_bytes()).find_map(|(name, _)| Parameter::from_name(name)) {
         Some(parameter) => Err(FormFault::InQuery(parameter)),
         None => Ok(()),
     }
+}
+
+/// The names and values of a form or a query, as they are written.
+fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = text;
+    let pair = move || {
+        let (pair, after) = (!rest.is_empty()).then(|| split_at(rest, b'&'))?;
+        rest = after;
+        Some(pair)
+    };
+    std::iter::from_fn(pair).filter(|pair| !pair.is_empty()).map(|pair| split_at(pair, b'='))
 }
 
 /// Decodes one form-encoded value strictly: `None` if a `%` does not encode a byte or the result is not UTF-8.
@@ -227,8 +240,7 @@ enum Undecodable {
 
 /// What is written as it is, as nearly every value, is not copied.
 fn decode(raw: &[u8]) -> Result<Cow<'_, str>, Undecodable> {
-    // A search for one byte compares several at a time, and a token contains neither.
-    if !raw.contains(&b'%') && !raw.contains(&b'+') {
+    if memchr2(b'%', b'+', raw).is_none() {
         return std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Undecodable::Utf8);
     }
     let decoded = unescaped(raw).ok_or(Undecodable::Percent)?;
@@ -251,10 +263,11 @@ fn unescaped(raw: &[u8]) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
-    match pair.iter().position(|b| *b == b'=') {
-        Some(at) => (&pair[..at], &pair[at + 1..]),
-        None => (pair, &[]),
+/// What is before and after the first `separator`; nothing is after it if there is none.
+fn split_at(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    match memchr(separator, text) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, &[]),
     }
 }
 
