@@ -117,12 +117,11 @@ impl CompactJws {
         if text.len() > LONGEST_TOKEN {
             return Err(FramingFault::TooLong { part: Part::Token, bytes: text.len(), most: LONGEST_TOKEN });
         }
-        let mut segments = text.splitn(4, '.');
-        let (Some(header), Some(payload), Some(signature), None) =
-            (segments.next(), segments.next(), segments.next(), segments.next())
-        else {
+        let mut dots = memchr::memchr_iter(b'.', text.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(FramingFault::Segments(text.split('.').count()));
         };
+        let (header, payload, signature) = (&text[..first], &text[first + 1..second], &text[second + 1..]);
         if header.len() > LONGEST_HEADER {
             let (part, bytes) = (Part::Header, header.len());
             return Err(FramingFault::TooLong { part, bytes, most: LONGEST_HEADER });
@@ -136,8 +135,8 @@ impl CompactJws {
         }
         Ok(Self {
             text: super::secret::Secret::new(text.to_owned()),
-            payload_start: header.len() + 1,
-            signature_start: header.len() + payload.len() + 2,
+            payload_start: first + 1,
+            signature_start: second + 1,
             header: header_read,
             payload: payload_json,
             signature: signature_bytes,

@@ -24,25 +24,21 @@ pub enum JsonFault {
 
 /// Reads exactly one JSON object; a member name that occurs twice, at any depth and after unescaping, is an error.
 pub(crate) fn strict_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
-    match serde_json::from_slice(bytes) {
+    // Once for the whole text, so that the parser need not do it for each string.
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonFault::Utf8)?;
+    match serde_json::from_str(text) {
         Ok(Unique(Value::Object(members))) => Ok(members),
         Ok(Unique(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))) => {
             Err(JsonFault::NotAnObject)
         }
-        Err(error) => Err(fault(bytes, &error)),
+        Err(error) => Err(fault(text, &error)),
     }
 }
 
-fn fault(bytes: &[u8], error: &serde_json::Error) -> JsonFault {
-    if std::str::from_utf8(bytes).is_err() {
-        return JsonFault::Utf8;
-    }
+fn fault(text: &str, error: &serde_json::Error) -> JsonFault {
     if !error.is_data() {
-        let before: usize = bytes
-            .split(|b| *b == b'\n')
-            .take(error.line().saturating_sub(1))
-            .map(|line| line.len() + 1)
-            .sum();
+        let before: usize =
+            text.split('\n').take(error.line().saturating_sub(1)).map(|line| line.len() + 1).sum();
         return JsonFault::Syntax(before + error.column());
     }
     // The one thing that the visitor refuses; serde_json adds the place.
