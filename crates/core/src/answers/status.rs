@@ -16,7 +16,7 @@ impl TokenStatus {
         let is_ours = foreign.is_none() && !token.session.unsecured;
         let principal = if !is_ours {
             None
-        } else if token.subject.as_str() == token.client_id.as_str() {
+        } else if token.client_id == *token.subject.as_str() {
             client.clone()
         } else {
             token.subject.as_str().parse().ok().and_then(|id| answers.client(&id))
@@ -43,10 +43,10 @@ impl TokenStatus {
 
 fn participants_status(answers: &(impl Answers + ?Sized), token: &AccessTokenClaims) -> ParticipantsStatus {
     use ParticipantsStatus::{Disabled, Gone, NotVouchedFor};
-    for Participant { issuer, subject, .. } in token.participants() {
+    for Participant { issuer, subject, .. } in token.other_participants() {
         match issuer {
             // The client of the token itself is recalled anyway.
-            None if subject == token.client_id.as_str() => {}
+            None if token.client_id == *subject => {}
             None => match subject.parse().ok().and_then(|id| answers.client(&id)) {
                 None => return Gone(Principal::Client(subject.into())),
                 Some(client) if !client.enabled => return Disabled(Principal::Client(subject.into())),

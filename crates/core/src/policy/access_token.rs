@@ -75,7 +75,7 @@ pub(crate) fn valid(claims: Arc<AccessTokenClaims>, status: TokenStatus) -> Resu
         let subject =
             || Involved::boxed(Involvement::Subject, Principal::Client(claims.subject.as_str().into()));
         let principal = status.principal.as_ref();
-        let principal = principal.filter(|principal| principal.id.as_str() == claims.subject.as_str());
+        let principal = principal.filter(|principal| principal.id == *claims.subject.as_str());
         if !principal.ok_or_else(|| TokenFault::Gone(subject()))?.enabled {
             return Err(TokenFault::Disabled(subject()));
         }

@@ -232,7 +232,7 @@ pub(crate) fn check_expired(
     let acts = token
         .actor
         .as_ref()
-        .is_some_and(|actor| actor.issuer.is_none() && actor.subject.as_str() == client.id().as_str());
+        .is_some_and(|actor| actor.issuer.is_none() && *client.id() == *actor.subject.as_str());
     let why = if token.client_id != *client.id() {
         NotRenewable::OtherClient(Box::new(token.client_id.clone()))
     } else if !token.is_clients_own() && !acts {

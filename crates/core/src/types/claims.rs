@@ -97,7 +97,7 @@ impl AccessTokenClaims {
     pub fn is_of_clients_session(&self) -> bool {
         self.session.subject_issuer.is_none()
             && !self.session.unsecured
-            && self.subject.as_str() == self.client_id.as_str()
+            && self.client_id == *self.subject.as_str()
     }
 
     /// The issuer that named the subject: ours, unless the session says that it was another one.

@@ -63,6 +63,12 @@ impl ClientId {
     }
 }
 
+impl PartialEq<str> for ClientId {
+    fn eq(&self, text: &str) -> bool {
+        self.0.as_bytes() == text.as_bytes()
+    }
+}
+
 impl std::fmt::Display for ClientId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

@@ -41,15 +41,21 @@ impl AccessTokenClaims {
     pub fn participants(&self) -> impl Iterator<Item = Participant<'_>> {
         let since = self.session.joined();
         let client = Participant { issuer: None, subject: self.client_id.as_str(), since };
+        [client].into_iter().chain(self.other_participants())
+    }
+
+    /// The same without its client, unless that is among those with whose tokens it was obtained.
+    pub(crate) fn other_participants(&self) -> impl Iterator<Item = Participant<'_>> {
         let actors = self.actor.iter().flat_map(Actor::chain).filter_map(move |actor| {
             let named = (actor.issuer.as_ref(), actor.subject.as_str());
+            let is_client = actor.issuer.is_none() && self.client_id == *actor.subject.as_str();
             let is_named = |other: Participant<'_>| (other.issuer, other.subject) == named;
-            if is_named(client) || self.origins().map(Origin::participant).any(is_named) {
+            if is_client || self.origins().map(Origin::participant).any(is_named) {
                 return None;
             }
             // A prior actor without its own token is only known to have acted by then.
             Some(Participant { issuer: named.0, subject: named.1, since: self.issued_at })
         });
-        [client].into_iter().chain(self.origins().map(Origin::participant)).chain(actors)
+        self.origins().map(Origin::participant).chain(actors)
     }
 }

@@ -24,10 +24,17 @@ impl ShortText {
     pub fn as_str(&self) -> &str {
         match &self.0 {
             // It was made of a text, so it is one.
-            Kept::InPlace { length, bytes } => {
-                std::str::from_utf8(&bytes[..usize::from(*length)]).unwrap_or_default()
-            }
+            Kept::InPlace { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
             Kept::Elsewhere(text) => text,
+        }
+    }
+
+    /// The bytes of the text. They are at hand, and [`ShortText::as_str`] has to find out that they are UTF-8.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Kept::InPlace { length, bytes } => &bytes[..usize::from(*length)],
+            Kept::Elsewhere(text) => text.as_bytes(),
         }
     }
 
@@ -67,7 +74,9 @@ impl Borrow<str> for ShortText {
 
 impl Hash for ShortText {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+        // As a `str` does, which finds it.
+        state.write(self.as_bytes());
+        state.write_u8(0xff);
     }
 }
 
@@ -79,7 +88,7 @@ impl PartialOrd for ShortText {
 
 impl Ord for ShortText {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
+        self.as_bytes().cmp(other.as_bytes())
     }
 }
 
