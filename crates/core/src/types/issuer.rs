@@ -64,7 +64,7 @@ impl Issuer {
             return Err(IssuerError::QueryOrFragment);
         }
         let authority = rest.split('/').next().unwrap_or_default();
-        let graphic = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b));
+        let graphic = text.bytes().all(is_url_character);
         let dots = rest.split('/').skip(1).any(|segment| matches!(segment, "." | ".."));
         if host(authority).is_none() || !graphic || dots || text.len() > 2048 {
             return Err(IssuerError::Form);
@@ -98,6 +98,11 @@ impl Issuer {
     pub fn is_spiffe(&self) -> bool {
         self.0.starts_with("spiffe:")
     }
+}
+
+/// Whether a URL may have this character: one that is visible, except `"<>\^` and `` `{|} `` (RFC 3986 §2).
+fn is_url_character(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
 /// What is left of an identifier without what is easily mistaken.
