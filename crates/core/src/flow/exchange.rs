@@ -25,6 +25,8 @@ pub(super) struct Exchange {
     client: Authenticated,
     request: TokenExchangeRequest,
     possessed: Possessed,
+    /// Whether both parameters hold the same token (conformance D23).
+    has_one_token: bool,
     subject: Option<ProvenSubject>,
     actor: Option<ProvenActor>,
 }
@@ -45,7 +47,8 @@ impl Exchange {
         check_declared(&request.subject, Parameter::SubjectTokenType)?;
         let actor = request.actor.as_ref();
         actor.map_or(Ok(()), |actor| check_declared(actor, Parameter::ActorTokenType))?;
-        Ok(Self { known, client, request, possessed, subject: None, actor: None })
+        let has_one_token = actor.is_some_and(|actor| is_same(actor, &request.subject));
+        Ok(Self { known, client, request, possessed, has_one_token, subject: None, actor: None })
     }
 
     /// Takes the token that the client authenticated with, which is one of the request's.
@@ -85,7 +88,7 @@ impl Exchange {
     }
 
     fn prove_subject(mut self) -> Result<Step, Refusal> {
-        if let (true, Some(ProvenActor::Own(same))) = (self.has_one_token(), &self.actor) {
+        if let (true, Some(ProvenActor::Own(same))) = (self.has_one_token, &self.actor) {
             self.subject = Some(ProvenSubject::Own(same.clone()));
             return self.next();
         }
@@ -102,7 +105,7 @@ impl Exchange {
             Ok(()) => Ok(()),
             Err(_) => session::check_expired(&policy, &client, claims, now),
         };
-        let token = self.request.subject.token.clone();
+        let token = self.request.subject.token.take();
         let then = move |token: Result<_, _>| match token.map_err(Refusal::SubjectToken)? {
             Presented::Foreign(token) => self.prove_foreign_subject(token),
             Presented::Ours(token) => {
@@ -148,22 +151,22 @@ impl Exchange {
     }
 
     fn prove_actor(mut self) -> Result<Step, Refusal> {
-        if let (true, Some(ProvenSubject::Own(same))) = (self.has_one_token(), &self.subject) {
+        if let (true, Some(ProvenSubject::Own(same))) = (self.has_one_token, &self.subject) {
             // An expired subject may be renewed by its client; an expired actor may not act.
             access_token::unexpired(same.claims(), self.known.now).map_err(Refusal::ActorToken)?;
             self.actor = Some(ProvenActor::Own(same.clone()));
             return self.next();
         }
-        let Some(actor) = &self.request.actor else { return self.next() };
+        let Some(actor) = &mut self.request.actor else { return self.next() };
         if actor.token_type != TokenType::AccessToken {
             let token = parsed(actor).map_err(Refusal::ActorToken)?;
             let declared = actor.token_type;
             return self.prove_foreign_actor(token, declared);
         }
+        let token = actor.token.take();
         let checking = self.checking();
         let now = checking.now;
         let times = move |claims: &_| access_token::unexpired(claims, now);
-        let token = actor.token.clone();
         let then = move |token: Result<_, _>| match token.map_err(Refusal::ActorToken)? {
             Presented::Foreign(token) => self.prove_foreign_actor(token, TokenType::AccessToken),
             Presented::Ours(token) => {
@@ -190,7 +193,7 @@ impl Exchange {
     }
 
     fn compose(self) -> Result<Step, Refusal> {
-        let Self { known, client, request, possessed, subject, actor } = self;
+        let Self { known, client, request, possessed, subject, actor, .. } = self;
         let subject = subject.ok_or(Refusal::MissingParameter(Parameter::SubjectToken))?;
         let parties = Parties {
             client: &client,
@@ -215,14 +218,6 @@ impl Exchange {
             possession: self.possessed.possession.clone(),
         }
     }
-
-    /// Whether both parameters hold the same token (conformance D23).
-    fn has_one_token(&self) -> bool {
-        let subject = &self.request.subject;
-        self.request.actor.as_ref().is_some_and(|actor| {
-            actor.token_type == subject.token_type && actor.token.expose() == subject.token.expose()
-        })
-    }
 }
 
 /// A token that names another issuer; no key has been fetched. A token of ours is only ever an access token (conformance TX-06).
@@ -246,6 +241,10 @@ fn foreign(
         });
     }
     Ok((token, issuer, used_as))
+}
+
+fn is_same(token: &TypedToken, other: &TypedToken) -> bool {
+    token.token_type == other.token_type && token.token.expose() == other.token.expose()
 }
 
 fn parsed(token: &TypedToken) -> Result<CompactJws, TokenFault> {
