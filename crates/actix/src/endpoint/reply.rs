@@ -4,7 +4,7 @@ use crate::endpoint::fault::Fault;
 use crate::endpoint::request_id::RequestId;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -12,27 +12,34 @@ use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 use tokenberg_core::error::Realm;
 use tokenberg_core::{Introspection, OAuthError, Reply, TokenResponse};
 
+/// [`Reply::PRIVATE`], parsed.
+static PRIVATE: LazyLock<[(HeaderName, HeaderValue); Reply::PRIVATE.len()]> = LazyLock::new(|| {
+    Reply::PRIVATE.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+});
+
 /// A response that must not be stored.
 pub(crate) fn private(status: StatusCode) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
-    for header in Reply::PRIVATE {
-        response.insert_header(header);
+    for (name, value) in &*PRIVATE {
+        response.insert_header((name, value.clone()));
     }
     response
 }
 
 /// A reply of the core.
 fn response(reply: Reply) -> HttpResponse {
-    let mut response = HttpResponse::build(StatusCode::from_u16(reply.status).unwrap_or_default());
+    let mut response = private(StatusCode::from_u16(reply.status).unwrap_or_default());
     for (name, value) in reply.headers {
         match value {
-            Cow::Borrowed(value) => response.insert_header((name, value)),
-            Cow::Owned(value) => response.insert_header((name, value)),
-        };
+            Cow::Borrowed(value) if Reply::PRIVATE.contains(&(name, value)) => {}
+            Cow::Borrowed(value) => _ = response.insert_header((name, value)),
+            Cow::Owned(value) => _ = response.insert_header((name, value)),
+        }
     }
     response.body(String::from(reply.body))
 }
