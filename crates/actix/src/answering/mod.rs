@@ -10,13 +10,13 @@ pub(crate) mod world;
 use crate::answering::compute_pool::ComputePool;
 use crate::endpoint::fault::Fault;
 use crate::observe::audit::Audit;
+use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
 use std::time::Instant;
 use tokenberg_core::flow::{Asks, DigestSecret, Sign};
 use tokenberg_core::jws::{Algorithm, KeyId};
 use tokenberg_core::{
-    Answered, Answers, Blocking, Granted, Inquiry, IssuerKeys, NotGranted, Pending, Question, Signer,
-    SingleUse, Step,
+    Answered, Answers, Blocking, Granted, Inquiry, IssuerKeys, NotGranted, Pending, Signer, SingleUse, Step,
 };
 
 /// The cause of an error response.
@@ -52,12 +52,15 @@ pub(crate) async fn answer(
 ) -> Result<Granted, Denied> {
     loop {
         step = match step {
-            Step::Ask(question) => answer_question(question, &moment, backends, audit).await?,
+            Step::Ask(question) => match question.answer(&*moment, audit)? {
+                Answered::Next(step) => step,
+                Answered::Pending(pending) => waited_for(pending, &moment, backends, audit).await?,
+            },
             Step::Sign(question) => {
                 audit.authenticated();
                 let elsewhere = backends.signer.as_deref();
                 if let Some((signer, key)) = elsewhere.and_then(|s| Some((s, s.key(question.now())?))) {
-                    return signed(question, signer, key, backends).await;
+                    return Box::pin(signed(question, signer, key, backends)).await;
                 }
                 let takes_long = moment.keys().is_costly(question.now());
                 let world = Arc::clone(&moment);
@@ -68,7 +71,7 @@ pub(crate) async fn answer(
                     metrics.signed(begun.elapsed());
                     Ok(question.granted(access_token))
                 };
-                return if takes_long { backends.signatures.run(sign).await? } else { sign() };
+                return if takes_long { Box::pin(backends.signatures.run(sign)).await? } else { sign() };
             }
         }
     }
@@ -97,22 +100,31 @@ pub(crate) async fn inquire<End: Send + 'static>(
 ) -> Result<End, Denied> {
     loop {
         inquiry = match inquiry {
-            Inquiry::Ask(question) => answer_question(question, &moment, backends, audit).await?,
+            Inquiry::Ask(question) => match question.answer(&*moment, audit)? {
+                Answered::Next(inquiry) => inquiry,
+                Answered::Pending(pending) => waited_for(pending, &moment, backends, audit).await?,
+            },
             Inquiry::Answered(end) => return Ok(end),
         }
     }
 }
 
-async fn answer_question<S: Asks + Send + 'static>(
-    question: Question<S>,
+/// Waits for an answer. In a box: the future of every request would be as large as this one otherwise, and few wait.
+fn waited_for<'a, S: Asks + Send + 'static>(
+    pending: Pending<S>,
+    moment: &'a Arc<dyn Answers>,
+    backends: &'a Backends,
+    audit: &'a mut Audit,
+) -> LocalBoxFuture<'a, Result<S, Denied>> {
+    Box::pin(wait(pending, moment, backends, audit))
+}
+
+async fn wait<S: Asks + Send + 'static>(
+    pending: Pending<S>,
     moment: &Arc<dyn Answers>,
     backends: &Backends,
     audit: &mut Audit,
 ) -> Result<S, Denied> {
-    let pending = match question.answer(&**moment, audit)? {
-        Answered::Next(step) => return Ok(step),
-        Answered::Pending(pending) => pending,
-    };
     Ok(match pending {
         Pending::Digest(question) => digest(question, moment, &backends.digests, audit).await?,
         Pending::FetchKeys(question) => {
