@@ -2,7 +2,7 @@
 
 use crate::answering::compute_pool::ComputePool;
 use crate::answering::random_bits;
-use crate::answering::throttle::{Attempt, Credential, Throttle};
+use crate::answering::throttle::{Attempt, Throttle};
 use crate::answering::{self, Backends, Denied};
 use crate::documents::left_out::MetadataDocument;
 use crate::endpoint::fault::Fault;
@@ -15,6 +15,7 @@ use ring::rand::SystemRandom;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokenberg_core::limits::PresentedCredential;
 use tokenberg_core::metadata::Metadata;
 use tokenberg_core::revocation::Revoked;
 use tokenberg_core::{
@@ -101,7 +102,11 @@ impl TokenService {
     }
 
     /// Whether the credential may be checked, or there were too many failures.
-    pub(crate) fn attempt(&self, source: Option<IpAddr>, by: Credential<'_>) -> Result<Attempt<'_>, Fault> {
+    pub(crate) fn attempt<'a>(
+        &self,
+        source: Option<IpAddr>,
+        by: impl Into<PresentedCredential<'a>>,
+    ) -> Result<Attempt<'_>, Fault> {
         let moment = self.moment();
         self.inner.throttle.attempt(source, by, |secret| moment.may_be_guessed(secret))
     }

@@ -151,6 +151,18 @@ impl Debug for crate::flow::SignInput {
     }
 }
 
+impl Debug for crate::limits::FailureTable {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("FailureTable").field("capacity", &self.capacity()).finish_non_exhaustive()
+    }
+}
+
+impl Debug for crate::limits::Limiter {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Limiter").finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

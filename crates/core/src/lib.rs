@@ -34,7 +34,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Reply`] is the response of each outcome as HTTP: status, header fields and body, for any framework.
+//! [`Reply`] is the response of each outcome as HTTP: status, header fields and body, for any framework. [`limits`] refuses sources that
+//! guess secrets.
 //!
 //! [`IntrospectionEndpoint`] and [`RevocationEndpoint`] read a [`PresentedToken`] and ask the fewer questions of an [`Inquiry`].
 //! [`inquire`] answers these on a thread that may block.
@@ -57,6 +58,7 @@ pub mod introspection;
 pub mod issuer;
 pub mod jws;
 pub mod key_schedule;
+pub mod limits;
 pub mod metadata;
 pub mod policy;
 pub mod refusal;

@@ -2,6 +2,7 @@
 
 use crate::answers::SigningFault;
 use crate::error::{ErrorCode, OAuthError, Realm};
+use crate::limits::TooManyFailures;
 use crate::{Introspection, Lifetime, NotGranted, Policy, Secret, TokenResponse};
 use std::borrow::Cow;
 
@@ -32,6 +33,12 @@ pub const UNWRITTEN: OAuthError = OAuthError::new(
 pub const KEYS_UNAVAILABLE: OAuthError = OAuthError::new(
     ErrorCode::TemporarilyUnavailable,
     "the keys of the issuer of a token cannot be fetched now; try again after Retry-After",
+);
+
+/// A source had too many failed authentications.
+pub const TOO_MANY_FAILURES: OAuthError = OAuthError::new(
+    ErrorCode::TemporarilyUnavailable,
+    "too many failed authentications from this address; try again later",
 );
 
 impl Reply {
@@ -128,6 +135,13 @@ impl Reply {
             NotGranted::Unwritten(_) => later(&UNWRITTEN, Lifetime::from_seconds(1)),
             NotGranted::KeysUnavailable(fault) => later(&KEYS_UNAVAILABLE, fault.retry_after),
         }
+    }
+
+    /// The response to a source that had too many failures: 429 with `Retry-After` (RFC 6585 §4).
+    #[must_use]
+    pub fn too_many_failures(limited: &TooManyFailures) -> Self {
+        let seconds = limited.retry_after.as_seconds().to_string();
+        Self::new(429, Secret::new(TOO_MANY_FAILURES.to_json())).with("retry-after", seconds)
     }
 
     /// The value of a header field.

@@ -1,17 +1,20 @@
 //! A token endpoint in axum, on the core alone: its own table of clients, the questions answered by an asynchronous loop.
 
 mod clients;
+mod guesses;
 mod jobs;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, RawQuery, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, Response};
 use axum::routing::{get, post};
 use clients::Table;
+use guesses::Guesses;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokenberg_core::backends::NotWritten;
@@ -29,6 +32,7 @@ struct Service {
     endpoint: TokenEndpoint,
     metadata: Metadata,
     table: Arc<Table<Keyring>>,
+    guesses: Guesses,
 }
 
 #[tokio::main]
@@ -43,7 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let endpoint = TokenEndpoint::new(Policy::new(format!("http://{listen}").parse()?));
     // This program neither introspects nor revokes, and stores no single-use identifiers.
     let metadata = Metadata::new(&endpoint.policy().issuer, Abilities::default());
-    let service = Arc::new(Service { endpoint, metadata, table: Arc::new(table) });
+    let guesses = Guesses::default();
+    let service = Arc::new(Service { endpoint, metadata, table: Arc::new(table), guesses });
     let app = Router::new()
         .route(TOKENS, post(tokens))
         .route(JWKS, get(jwks))
@@ -51,13 +56,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         // A grant of this program's own, beside those of the endpoint.
         .route("/v1/jobs/tokens", post(jobs::ticket))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .with_state(service);
+        .with_state(service)
+        .into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(tokio::net::TcpListener::bind(listen).await?, app).await?;
     Ok(())
 }
 
 async fn tokens(
     State(service): State<Arc<Service>>,
+    // Behind a proxy, the address that it reports.
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
@@ -70,27 +78,36 @@ async fn tokens(
         );
         return response(Reply::refused(&error, None));
     }
-    let reply = match answer(&service, &headers, query.as_deref(), &body).await {
-        Ok(granted) => Reply::granted(&granted.response, None),
-        Err(reason) => {
-            // The exact reason is for the log; the client receives less.
-            eprintln!("refused: {reason}");
-            Reply::not_granted(service.endpoint.policy(), &reason, None)
-        }
+    let (authorization, query) = (values(&headers, &AUTHORIZATION), query.as_deref());
+    let dpop = values(&headers, &HeaderName::from_static("dpop"));
+    let request =
+        Request { authorization: &authorization, dpop: &dpop, certificate: None, query, body: &body };
+    let presented = match Presented::of(&request) {
+        Ok(presented) => presented,
+        Err(refusal) => return refused(&service, &refusal.into()),
     };
-    response(reply)
+    let guessable = |secret: &Secret| service.table.may_be_guessed(secret);
+    let attempt = match service.guesses.begin(presented.authentication(), peer.ip(), guessable) {
+        Ok(attempt) => attempt,
+        Err(limited) => return response(Reply::too_many_failures(&limited)),
+    };
+    let outcome = answer(&service, presented).await;
+    if let Err(limited) = service.guesses.end(attempt, outcome.as_ref().err()) {
+        return response(Reply::too_many_failures(&limited));
+    }
+    match outcome {
+        Ok(granted) => response(Reply::granted(&granted.response, None)),
+        Err(reason) => refused(&service, &reason),
+    }
 }
 
-async fn answer(
-    service: &Service,
-    headers: &HeaderMap,
-    query: Option<&str>,
-    body: &[u8],
-) -> Result<Granted, NotGranted> {
-    let authorization = values(headers, &AUTHORIZATION);
-    let dpop = values(headers, &HeaderName::from_static("dpop"));
-    let request = Request { authorization: &authorization, dpop: &dpop, certificate: None, query, body };
-    let presented = Presented::of(&request)?;
+/// The exact reason is for the log; the client receives less.
+fn refused(service: &Service, reason: &NotGranted) -> Response<Body> {
+    eprintln!("refused: {reason}");
+    response(Reply::not_granted(service.endpoint.policy(), reason, None))
+}
+
+async fn answer(service: &Service, presented: Presented) -> Result<Granted, NotGranted> {
     let unwritten = |error: Box<dyn Error>| NotWritten { reason: error.to_string() };
     let (now, entropy) = (now().map_err(unwritten)?, entropy().map_err(unwritten)?);
     let mut step = service.endpoint.start(presented, now, entropy)?;

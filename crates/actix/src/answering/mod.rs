@@ -1,7 +1,6 @@
 //! Answers the core's questions from one moment in memory, and runs slow work on other threads.
 
 pub(crate) mod compute_pool;
-pub(crate) mod failures;
 pub(crate) mod random_bits;
 pub(crate) mod revoking;
 pub(crate) mod throttle;

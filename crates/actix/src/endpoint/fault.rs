@@ -1,7 +1,7 @@
 //! Faults of the transport, before and after the core, and the response for each: RFC 9110 §15; one enum, one map.
 
 use actix_web::http::StatusCode;
-use tokenberg_core::reply::{KEYS_UNAVAILABLE, SIGNER_UNAVAILABLE, UNSIGNED, UNWRITTEN};
+use tokenberg_core::reply::{KEYS_UNAVAILABLE, SIGNER_UNAVAILABLE, TOO_MANY_FAILURES, UNSIGNED, UNWRITTEN};
 use tokenberg_core::{ErrorCode, OAuthError};
 
 /// Why a request did not reach the core, or its answer not the client.
@@ -103,11 +103,7 @@ impl Fault {
                 InvalidRequest,
                 "secrets are accepted over TLS only; use https, and replace the secret that was just sent",
             ),
-            Self::TooManyFailures { .. } => (
-                StatusCode::TOO_MANY_REQUESTS,
-                TemporarilyUnavailable,
-                "too many failed authentications from this address; try again later",
-            ),
+            Self::TooManyFailures { .. } => return (StatusCode::TOO_MANY_REQUESTS, TOO_MANY_FAILURES),
             Self::Overloaded => {
                 (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "try again in a second")
             }

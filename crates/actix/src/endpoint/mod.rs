@@ -8,7 +8,6 @@ pub(crate) mod reply;
 pub(crate) mod request_id;
 
 use crate::answering::Denied;
-use crate::answering::throttle;
 use crate::endpoint::fault::Fault;
 use crate::observe::audit::Audit;
 use crate::paths::Endpoint;
@@ -19,7 +18,6 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use tokenberg_core::answers::SigningFault;
-use tokenberg_core::request::{Authentication, Credential};
 use tokenberg_core::{AuthenticatedClient, ErrorCode, NotGranted, Presented, PresentedToken, Request};
 
 /// RFC 9449 §4.1.
@@ -136,7 +134,7 @@ async fn authenticated(
     };
     let credential = presented.credential()?;
     audit.authenticates(&credential);
-    let attempt = service.attempt(audit.source(), limited(&credential))?;
+    let attempt = service.attempt(audit.source(), &credential)?;
     attempt.judged(service.client_of(&presented, audit).await)
 }
 
@@ -174,11 +172,7 @@ async fn decide(
         Endpoint::Tokens => {
             let presented = Presented::of(&presented)?;
             audit.presented(&presented);
-            let credential = match presented.authentication() {
-                Authentication::Credential(credential) => limited(credential),
-                Authentication::Bearer(bearer) => throttle::Credential::Token(bearer.token.expose()),
-            };
-            let attempt = service.attempt(audit.source(), credential)?;
+            let attempt = service.attempt(audit.source(), presented.authentication())?;
             let granted = attempt.judged(service.answer(presented, audit).await)?;
             audit.granted(&granted);
             let needs_nonce = service.policy().require_dpop_nonce && !dpop.is_empty();
@@ -188,7 +182,7 @@ async fn decide(
         Endpoint::Introspection => {
             let presented = PresentedToken::of(&presented)?;
             audit.authenticates(presented.credential());
-            let attempt = service.attempt(audit.source(), limited(presented.credential()))?;
+            let attempt = service.attempt(audit.source(), presented.credential())?;
             let introspection = attempt.judged(service.introspect(presented, audit).await)?;
             audit.introspected(&introspection, body);
             Ok(reply::introspected(&introspection))
@@ -196,23 +190,13 @@ async fn decide(
         Endpoint::Revocation => {
             let presented = PresentedToken::of(&presented)?;
             audit.authenticates(presented.credential());
-            let attempt = service.attempt(audit.source(), limited(presented.credential()))?;
+            let attempt = service.attempt(audit.source(), presented.credential())?;
             let outcome = attempt.judged(service.revoke(presented, audit).await)?;
             audit.revoked(&outcome, body);
             Ok(reply::revoked())
         }
         // `crate::proxy_auth` answers there; it takes no form.
         Endpoint::Verification => Err(Fault::NotFound.into()),
-    }
-}
-
-/// The part of the credential that could be guessed, or is costly to verify.
-fn limited(credential: &Credential) -> throttle::Credential<'_> {
-    match credential {
-        Credential::Secret(secret) => throttle::Credential::Secret(&secret.readings),
-        Credential::Assertion(assertion) => throttle::Credential::Token(assertion.assertion.expose()),
-        Credential::IdToken(presented) => throttle::Credential::Token(presented.id_token.expose()),
-        Credential::Certificate(_) => throttle::Credential::Other,
     }
 }
 

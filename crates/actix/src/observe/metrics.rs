@@ -6,6 +6,7 @@ use crate::observe::exposition::{Exposition, exact, one_more, read};
 use crate::paths::Endpoint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokenberg_core::limits::LimitedBy;
 use tokenberg_core::{ErrorCode, GrantType, Outcome};
 
 /// The outcomes of every endpoint that are exposed at 0, so that the first occurrence is an increase, with their statuses.
@@ -42,13 +43,6 @@ const ENDPOINTS: [(Endpoint, &str); 4] = [
     (Endpoint::Revocation, "revocation"),
     (Endpoint::Verification, "verification"),
 ];
-
-/// The reason of a refusal by the throttle.
-#[derive(Clone, Copy)]
-pub(crate) enum ThrottledBy {
-    Client,
-    Source,
-}
 
 /// What is wrong with a request that reaches no endpoint.
 #[derive(Clone, Copy)]
@@ -105,7 +99,7 @@ impl Metrics {
         one_more(&self.failed_authentications);
     }
 
-    pub(crate) fn throttled(&self, by: ThrottledBy) {
+    pub(crate) fn throttled(&self, by: LimitedBy) {
         one_more(&self.throttled[by as usize]);
     }
 
@@ -156,7 +150,7 @@ impl Metrics {
             read(&self.failed_authentications),
         );
         to.family("counter", "tokenberg_throttled_total", "Requests refused with 429 for earlier failures.");
-        for (by, name) in [(ThrottledBy::Client, "client"), (ThrottledBy::Source, "source")] {
+        for (by, name) in [(LimitedBy::Client, "client"), (LimitedBy::Source, "source")] {
             to.sample(
                 "tokenberg_throttled_total",
                 &[("by", name)],

@@ -1,10 +1,8 @@
 //! Reports decisions to metrics, audit and log, and bounds how much of that requests without client authentication cause;
 //! conformance SE-06, CWE-779.
 
-use crate::answering::failures::{Allowance, FailureTable};
 use crate::observe::AUDIT;
 use crate::observe::metrics::Metrics;
-use crate::origin::sources::site;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::IpAddr;
@@ -12,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokenberg_core::Outcome;
 use tokenberg_core::audit::{AuditRecord, Recorder};
+use tokenberg_core::limits::{Allowance, FailureTable, source_of};
 
 /// The number of sources with their own budget at a time.
 const SOURCES: usize = 8 * 1024;
@@ -100,17 +99,16 @@ impl Observer {
 
     /// Whether to record and log a request without client authentication. If not, it is counted.
     pub(crate) fn admits(self: &Arc<Self>, record: &AuditRecord<'_>, source: Option<IpAddr>) -> bool {
-        let source = self.keys.hash_one(source.map(site));
+        let source = self.keys.hash_one(source.map(source_of));
         let now = self.begun.elapsed();
-        let milliseconds = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         let bytes = length(record);
         let has_room = self.recorder.as_ref().is_none_or(|recorder| recorder.has_room_for_unverified());
         let mut unverified = self.unverified();
         if has_room
-            && unverified.by_source.refused_for(source, milliseconds).is_none()
+            && unverified.by_source.refused_for(source, now).is_none()
             && unverified.budget.takes(bytes, now)
         {
-            unverified.by_source.record(source, milliseconds);
+            unverified.by_source.record(source, now);
             return true;
         }
         self.metrics.left_out(record.outcome);

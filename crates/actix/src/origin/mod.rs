@@ -1,7 +1,5 @@
 //! Determines the origin of a request: the peer, or what a trusted proxy reports. RFC 7239, conformance HT-19, HT-22.
 
-pub(crate) mod sources;
-
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use ipnet::IpNet;

@@ -5,11 +5,11 @@
 
 use crate::connection::metrics::{ConnectionMetrics, Handshake};
 use crate::origin::TrustedProxies;
-use crate::origin::sources::site;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokenberg_core::limits::source_of;
 use tokio::sync::oneshot;
 
 /// How long a handshake is spared while there is room for others: a burst of clients from one address exceeds its share for less
@@ -71,7 +71,7 @@ impl Handshakes {
     /// when another takes this one.
     pub(crate) fn begin(&self, address: IpAddr) -> (Permit, oneshot::Receiver<()>) {
         self.metrics.handshake_begun();
-        let source = site(address);
+        let source = source_of(address);
         let now = Instant::now();
         let mut under_way = self.lock();
         if !self.unshared.contains(address)

@@ -3,12 +3,12 @@
 
 use crate::connection::metrics::{ConnectionMetrics, EndedBy};
 use crate::origin::TrustedProxies;
-use crate::origin::sources::site;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokenberg_core::limits::source_of;
 
 mod tracked;
 
@@ -101,7 +101,7 @@ impl Connections {
     pub(crate) fn open(&self, address: Option<IpAddr>) -> Option<Permit> {
         let inner = &self.0;
         inner.metrics.opened();
-        let source = address.filter(|address| !inner.unlimited.contains(*address)).map(site);
+        let source = address.filter(|address| !inner.unlimited.contains(*address)).map(source_of);
         let mut open = self.lock();
         let has_its_number = |open: &Open| {
             source

@@ -2,20 +2,28 @@
 //!
 //! Values and arithmetic only: the time is an argument, and locking is up to the caller.
 
+use crate::Lifetime;
+use std::time::Duration;
+
 /// Milliseconds of a clock that never goes back.
-pub(crate) type Millis = u64;
+type Millis = u64;
+
+fn millis(now: Duration) -> Millis {
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// How many failures a key may have, and how fast they expire.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
+pub struct Allowance {
     most: u64,
     /// How long one failure counts.
     each: Millis,
 }
 
 impl Allowance {
-    /// So many at once, and so many in every minute after.
-    pub(crate) fn per_minute(most: u32) -> Self {
+    /// So many at once, and so many in every minute after; at least one.
+    #[must_use]
+    pub fn per_minute(most: u32) -> Self {
         let most = u64::from(most.max(1));
         Self { most, each: (60_000 / most).max(1) }
     }
@@ -27,20 +35,19 @@ impl Allowance {
 
 /// The failures of one key, as the time when the last of them expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Failures {
+struct Failures {
     expires_at: Millis,
 }
 
 impl Failures {
     /// Adds a failure. Requests that were under way when the allowance ran out count as well, up to twice of it.
-    #[must_use]
-    pub(crate) fn and_one_more(self, allowance: Allowance, now: Millis) -> Self {
-        let most = now + 2 * allowance.full();
-        Self { expires_at: (self.expires_at.max(now) + allowance.each).min(most) }
+    fn and_one_more(self, allowance: Allowance, now: Millis) -> Self {
+        let most = now.saturating_add(2 * allowance.full());
+        Self { expires_at: self.expires_at.max(now).saturating_add(allowance.each).min(most) }
     }
 
     /// For how many seconds the key is refused, if it has no failure left.
-    pub(crate) fn refused_for(self, allowance: Allowance, now: Millis) -> Option<u32> {
+    fn refused_for(self, allowance: Allowance, now: Millis) -> Option<u32> {
         let with_one_more = self.expires_at.saturating_sub(now) + allowance.each;
         let too_much = with_one_more.checked_sub(allowance.full()).filter(|over| *over > 0)?;
         Some(u32::try_from(too_much.div_ceil(1000)).unwrap_or(u32::MAX))
@@ -71,33 +78,58 @@ impl Row {
     }
 }
 
-/// The failures of many keys, in a table of fixed size. Keys are hashes that clients cannot predict.
-pub(crate) struct FailureTable {
+/// The failures of many keys, in a table of fixed size.
+///
+/// `now` is the time since any fixed moment, by a clock that never goes back. Keys are hashes that clients cannot predict, such as
+/// those of `std::hash::RandomState`. A row has room for eight keys; a new key replaces the one with the fewest failures in its row.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenberg_core::limits::{Allowance, FailureTable};
+///
+/// let mut table = FailureTable::new(Allowance::per_minute(2), 1024);
+/// let now = Duration::ZERO;
+/// table.record(7, now);
+/// assert_eq!(table.refused_for(7, now), None);
+/// table.record(7, now);
+/// assert_eq!(table.refused_for(7, now).map(|until| until.as_seconds()), Some(30));
+/// assert_eq!(table.refused_for(7, now + Duration::from_secs(30)), None);
+/// ```
+#[derive(Clone)]
+pub struct FailureTable {
     allowance: Allowance,
     rows: Box<[Row]>,
 }
 
 impl FailureTable {
-    /// Room for at most `keys`.
-    pub(crate) fn new(allowance: Allowance, keys: usize) -> Self {
+    /// Room for at most `keys`, which is at least eight; 16 bytes for each.
+    #[must_use]
+    pub fn new(allowance: Allowance, keys: usize) -> Self {
         Self { allowance, rows: vec![Row::default(); (keys / WAYS).max(1)].into() }
     }
 
-    /// For how many seconds the key is refused, if it is.
-    pub(crate) fn refused_for(&self, key: u64, now: Millis) -> Option<u32> {
-        self.rows[self.row(key)].of(key).refused_for(self.allowance, now)
+    /// How long the key is refused, if it is: whole seconds, and at most two minutes, because no failure counts for longer.
+    #[must_use]
+    pub fn refused_for(&self, key: u64, now: Duration) -> Option<Lifetime> {
+        let failures = self.rows[self.row(key)].of(key);
+        failures.refused_for(self.allowance, millis(now)).map(Lifetime::from_seconds)
     }
 
     /// Counts a failure.
-    pub(crate) fn record(&mut self, key: u64, now: Millis) {
+    pub fn record(&mut self, key: u64, now: Duration) {
         let allowance = self.allowance;
         let at = self.row(key);
         let row = &mut self.rows[at];
-        row.put(key, row.of(key).and_one_more(allowance, now));
+        row.put(key, row.of(key).and_one_more(allowance, millis(now)));
+    }
+
+    /// The number of keys that there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.rows.len() * WAYS
     }
 
     fn row(&self, key: u64) -> usize {
-        // The low bits; the high ones choose the shard.
         (key % self.rows.len() as u64) as usize
     }
 }
@@ -149,7 +181,7 @@ mod tests {
     #[test]
     fn ab_03_a_million_keys_need_no_more_room_and_free_none_that_is_refused() {
         let mut table = FailureTable::new(TEN, 1024);
-        let room = table.rows.len();
+        let (room, later) = (table.capacity(), Duration::from_millis(1));
         let mut state = 1_u64;
         let mut key = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -157,15 +189,15 @@ mod tests {
         };
         let hot: Vec<u64> = (0..64).map(|_| key()).collect();
         for _ in 0..10 {
-            hot.iter().for_each(|key| table.record(*key, 0));
+            hot.iter().for_each(|key| table.record(*key, Duration::ZERO));
         }
         for _ in 0..1_000_000 {
-            table.record(key(), 1);
+            table.record(key(), later);
         }
-        assert_eq!(table.rows.len(), room);
-        let refused = hot.iter().filter(|key| table.refused_for(**key, 1).is_some()).count();
+        assert_eq!(table.capacity(), room);
+        let refused = hot.iter().filter(|key| table.refused_for(**key, later).is_some()).count();
         // Of 64 keys in 128 rows a few share one; none shares it with seven others.
         assert_eq!(refused, hot.len());
-        assert_eq!(table.refused_for(key(), 1), None, "a new key has no failures");
+        assert_eq!(table.refused_for(key(), later), None, "a new key has no failures");
     }
 }

@@ -3,7 +3,17 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The source of an address. An IPv6 site has 2^64 addresses, so the first half counts.
-pub(crate) fn site(address: IpAddr) -> IpAddr {
+///
+/// ```
+/// use tokenberg_core::limits::source_of;
+///
+/// assert_eq!(source_of("2001:db8::1".parse()?), source_of("2001:db8::2".parse()?));
+/// assert_eq!(source_of("::ffff:192.0.2.1".parse()?), source_of("192.0.2.1".parse()?));
+/// assert_ne!(source_of("192.0.2.1".parse()?), source_of("192.0.2.2".parse()?));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[must_use]
+pub fn source_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
