@@ -23,6 +23,8 @@
 
 mod answering;
 mod bearer;
+#[cfg(feature = "mtls")]
+mod client_certificate;
 #[cfg(feature = "server")]
 mod connection;
 mod debug;
@@ -51,6 +53,8 @@ pub use bearer::config::BearerConfig;
 pub use bearer::error::{BearerError, BearerRefusal};
 pub use bearer::one_method::one_method_only;
 pub use bearer::require::{Require, Requiring};
+#[cfg(feature = "mtls")]
+pub use client_certificate::read_certificate;
 #[cfg(feature = "server")]
 pub use connection::authorities::ClientAuthorities;
 pub use documents::left_out::MetadataDocument;

@@ -1,10 +1,29 @@
-//! The facts about a request's connection: none unless a server of this crate accepted it, or `ClientAuthorities::on_connect`
-//! reported its certificate.
+//! The facts about a request's connection: none unless a server of this crate accepted it, or the host's server passed on the
+//! certificate of the client.
 
 #[cfg(feature = "server")]
-pub(crate) use accepted::{certificate, is_cut_off, is_secure, thumbprint, wastes};
+pub(crate) use accepted::{is_cut_off, is_secure, wastes};
+#[cfg(feature = "server")]
+use accepted::{present_thumbprint, verified_certificate};
+use actix_web::HttpRequest;
+use std::borrow::Cow;
+use tokenberg_core::PeerCertificate;
+use tokenberg_core::token::Thumbprint;
 #[cfg(not(feature = "server"))]
-pub(crate) use unknown::{certificate, is_cut_off, is_secure, thumbprint, wastes};
+pub(crate) use unknown::{is_cut_off, is_secure, wastes};
+#[cfg(not(feature = "server"))]
+use unknown::{present_thumbprint, verified_certificate};
+
+/// The certificate of the client.
+pub(crate) fn certificate(request: &HttpRequest) -> Option<Cow<'_, PeerCertificate>> {
+    verified_certificate(request).or_else(|| request.conn_data().map(Cow::Borrowed))
+}
+
+/// The thumbprint that a token can be bound to: that of the client's certificate, trusted or not.
+pub(crate) fn thumbprint(request: &HttpRequest) -> Option<Thumbprint> {
+    let of_host = || request.conn_data().map(|certificate: &PeerCertificate| certificate.thumbprint);
+    present_thumbprint(request).or_else(of_host).map(Thumbprint::of)
+}
 
 #[cfg(feature = "server")]
 mod accepted {
@@ -16,7 +35,6 @@ mod accepted {
     use std::cell::Cell;
     use std::rc::Rc;
     use tokenberg_core::PeerCertificate;
-    use tokenberg_core::token::Thumbprint;
 
     /// Whether a server of this crate accepted the connection, with TLS.
     pub(crate) fn is_secure(request: &ServiceRequest) -> bool {
@@ -34,15 +52,13 @@ mod accepted {
     }
 
     /// The certificate of the client, verified by the present authorities.
-    pub(crate) fn certificate(request: &HttpRequest) -> Option<Cow<'_, PeerCertificate>> {
+    pub(crate) fn verified_certificate(request: &HttpRequest) -> Option<Cow<'_, PeerCertificate>> {
         request.conn_data::<ConnectionCertificate>().map(ConnectionCertificate::certificate)
     }
 
     /// The thumbprint of the client's certificate, trusted or not.
-    pub(crate) fn thumbprint(request: &HttpRequest) -> Option<Thumbprint> {
-        request
-            .conn_data::<ConnectionCertificate>()
-            .map(|certificate| Thumbprint::of(certificate.thumbprint()))
+    pub(crate) fn present_thumbprint(request: &HttpRequest) -> Option<[u8; 32]> {
+        request.conn_data::<ConnectionCertificate>().map(ConnectionCertificate::thumbprint)
     }
 }
 
@@ -54,7 +70,6 @@ mod unknown {
     use std::cell::Cell;
     use std::rc::Rc;
     use tokenberg_core::PeerCertificate;
-    use tokenberg_core::token::Thumbprint;
 
     pub(crate) fn is_secure(_: &ServiceRequest) -> bool {
         false
@@ -68,11 +83,11 @@ mod unknown {
         None
     }
 
-    pub(crate) fn certificate(_: &HttpRequest) -> Option<Cow<'_, PeerCertificate>> {
+    pub(crate) fn verified_certificate(_: &HttpRequest) -> Option<Cow<'_, PeerCertificate>> {
         None
     }
 
-    pub(crate) fn thumbprint(_: &HttpRequest) -> Option<Thumbprint> {
+    pub(crate) fn present_thumbprint(_: &HttpRequest) -> Option<[u8; 32]> {
         None
     }
 }

@@ -100,7 +100,8 @@ impl TokenServiceBuilder {
         Self { issuer_keys: Some(Box::new(issuer_keys)), ..self }
     }
 
-    /// Declares that the server requests client certificates, see [`ClientAuthorities`](crate::ClientAuthorities), so that the
+    /// Declares that the server requests client certificates, see
+    /// `ClientAuthorities` and `read_certificate`, so that the
     /// metadata list them as an authentication method.
     pub fn client_certificates(self) -> Self {
         Self { sees_certificates: true, ..self }

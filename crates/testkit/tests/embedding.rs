@@ -1,7 +1,9 @@
 //! Compares `docs/embedding.md` with the files in `examples/`, which `.ci/examples` builds and runs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -68,4 +70,41 @@ fn every_example_with_its_own_manifest_is_built_and_run() {
 fn a_mounted_catalog_has_at_most_60_lines() {
     let program = std::fs::read_to_string(root().join("examples/mounted/src/main.rs")).unwrap();
     assert!(program.lines().count() <= 60, "{} lines", program.lines().count());
+}
+
+/// What a library brings with these features, of the packages that matter to a program that has them already.
+fn brings(library: &str, features: &str) -> BTreeSet<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--no-default-features"])
+        .args(["--package", library, "--features", features])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let that_matter =
+        ["ring", "rustls", "aws-lc-rs", "x509-cert", "libsqlite3-sys", "ureq", "cryptoki", "tokio"];
+    let packages = String::from_utf8(tree.stdout).unwrap();
+    let names = packages.lines().filter_map(|line| line.split(' ').next());
+    names.filter(|name| that_matter.contains(name)).map(str::to_owned).collect()
+}
+
+#[test]
+fn features_of_libraries_bring_what_the_page_for_embedders_says() {
+    for (library, features, packages) in [
+        ("tokenberg-core", "", vec![]),
+        ("tokenberg-jose", "", vec!["ring"]),
+        ("tokenberg-jose", "fetch", vec!["ring", "rustls", "ureq"]),
+        ("tokenberg-jose", "pkcs11", vec!["cryptoki", "ring", "tokio"]),
+        // Without `server` and `mtls`, neither TLS nor a parser of certificates.
+        ("tokenberg-actix", "", vec!["ring", "tokio"]),
+        ("tokenberg-actix", "testing", vec!["ring", "tokio"]),
+        ("tokenberg-actix", "mtls", vec!["ring", "tokio", "x509-cert"]),
+        ("tokenberg-actix", "server", vec!["ring", "rustls", "tokio", "x509-cert"]),
+        ("tokenberg-store", "sqlite", vec!["libsqlite3-sys", "ring", "tokio"]),
+        ("tokenberg-store", "postgres", vec!["ring", "rustls", "tokio"]),
+        ("tokenberg-service", "actix,sqlite", vec!["libsqlite3-sys", "ring", "tokio"]),
+    ] {
+        let packages: BTreeSet<String> = packages.into_iter().map(str::to_owned).collect();
+        assert_eq!(brings(library, features), packages, "{library} with the features {features:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Verifies client certificates against the trusted authorities: optional in the handshake, checked after it. RFC 8705 §2.1, RFC
 //! 5280 §6.
 
-use crate::connection::certificate;
+use crate::client_certificate::read_certificate;
 use crate::tls::fault::TlsFault;
 use crate::tls::provider::provider;
 use crate::tls::summary::CertificateSummary;
@@ -56,7 +56,7 @@ impl ConnectionCertificate {
             return Cow::Borrowed(&self.certificate);
         }
         let trusted = verdict(&judge, &self.chain);
-        let read = self.chain.first().and_then(|own| certificate::read(own, trusted));
+        let read = self.chain.first().and_then(|own| read_certificate(own, trusted));
         Cow::Owned(read.unwrap_or_else(|| PeerCertificate { trusted: false, ..self.certificate.clone() }))
     }
 
@@ -120,7 +120,7 @@ impl ClientAuthorities {
     pub(crate) fn look_at(&self, connection: &ServerConnection, data: &mut Extensions) {
         let Some(chain @ [own, ..]) = connection.peer_certificates() else { return };
         let judged_by = self.judge();
-        if let Some(certificate) = certificate::read(own, verdict(&judged_by, chain)) {
+        if let Some(certificate) = read_certificate(own, verdict(&judged_by, chain)) {
             let (chain, authorities) = (chain.to_vec(), self.clone());
             data.insert(ConnectionCertificate { certificate, chain, judged_by, authorities });
         }

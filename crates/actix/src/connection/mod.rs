@@ -2,7 +2,6 @@
 
 pub(crate) mod answered;
 pub(crate) mod authorities;
-pub(crate) mod certificate;
 pub(crate) mod framing;
 pub(crate) mod handshakes;
 pub(crate) mod metrics;

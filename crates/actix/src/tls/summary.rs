@@ -1,6 +1,6 @@
 //! What an operator has to know of a certificate in use: whose it is, and when it is valid; RFC 5280 §4.1.2.5.
 
-use crate::connection::certificate;
+use crate::client_certificate;
 use rustls::pki_types::CertificateDer;
 use std::time::Duration;
 use tokenberg_core::Timestamp;
@@ -32,7 +32,7 @@ impl CertificateSummary {
             Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX)).ok()
         };
         Some(Self {
-            subject: certificate::subject(&read).unwrap_or_default().into(),
+            subject: client_certificate::subject(&read).unwrap_or_default().into(),
             not_before: time(validity.not_before.to_unix_duration())?,
             not_after: time(validity.not_after.to_unix_duration())?,
         })

@@ -17,6 +17,7 @@ mod documents;
 mod framing;
 mod hosted;
 mod issuer_keys;
+mod own_tls;
 mod pipelining;
 mod proofs;
 mod server;

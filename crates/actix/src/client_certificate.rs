@@ -11,9 +11,31 @@ use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
 /// `CN` (RFC 4519 §2.3).
 const COMMON_NAME: &str = "2.5.4.3";
 
-/// Reads a certificate; its chain was checked before. One that breaks the rules for its kind is not trusted, and one that cannot
-/// be read counts as absent.
-pub(crate) fn read(der: &[u8], is_trusted: bool) -> Option<PeerCertificate> {
+/// Reads the certificate, in DER, that a client proved to have in the handshake with a TLS server of your own, of whatever library.
+///
+/// Put it into the data of the connection, where the token endpoint and [`Bearer`](crate::Bearer) find it. `is_trusted` is whether your
+/// server verified its chain for client authentication: a client authenticates by a trusted certificate only, and any one binds its
+/// tokens. It is verified when the connection begins, and not again; `ClientAuthorities` of the feature `server` verify it at each request.
+/// A certificate that breaks the rules for its kind is not trusted, and one that cannot be read is `None`.
+///
+/// ```
+/// use actix_tls::accept::rustls_0_23::TlsStream;
+/// use actix_web::{HttpServer, rt::net::TcpStream};
+/// # use actix_web::App;
+/// # let app = || App::new();
+/// let server = HttpServer::new(app).on_connect(|connection, data| {
+///     let Some(tls) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
+///     // Verified by the `WebPkiClientVerifier` of the server's configuration, or it would not have got here.
+///     let Some([own, ..]) = tls.get_ref().1.peer_certificates() else { return };
+///     if let Some(certificate) = tokenberg_actix::read_certificate(own, true) {
+///         data.insert(certificate);
+///     }
+/// });
+/// // server.bind_rustls_0_23(address, config) …
+/// # drop(server);
+/// ```
+#[must_use]
+pub fn read_certificate(der: &[u8], is_trusted: bool) -> Option<PeerCertificate> {
     let certificate = Certificate::from_der(der).ok()?;
     let facts = certificate.tbs_certificate();
     let alternative = facts.get_extension::<SubjectAltName>().ok()?;
@@ -127,7 +149,7 @@ mod tests {
 
     #[test]
     fn mt_04_the_thumbprint_of_the_rfcs_example() {
-        let read = read(&STANDARD.decode(EXAMPLE).unwrap(), true).unwrap();
+        let read = read_certificate(&STANDARD.decode(EXAMPLE).unwrap(), true).unwrap();
         let text = Thumbprint::of(read.thumbprint);
         assert_eq!(text.as_str(), "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0");
         assert_eq!((&*read.subject, read.common_names, read.names), ("CN=mtls", 1, vec![]));
@@ -138,14 +160,14 @@ mod tests {
     fn mt_05_arbitrary_bytes_cause_no_panic_and_are_not_trusted() {
         let good = STANDARD.decode(EXAMPLE).unwrap();
         for length in 0..good.len() {
-            assert!(read(&good[..length], true).is_none(), "{length}");
+            assert!(read_certificate(&good[..length], true).is_none(), "{length}");
         }
         // Each byte in turn, with every value: some are still certificates, with other content.
         for at in 0..good.len() {
             for byte in [0, 1, 0x30, 0x7F, 0x80, 0x84, 0xFF] {
                 let mut bent = good.clone();
                 bent[at] = byte;
-                let read = read(&bent, true);
+                let read = read_certificate(&bent, true);
                 assert!(bent == good || read.is_none_or(|read| read.thumbprint != thumbprint(&good)));
             }
         }
