@@ -21,7 +21,7 @@ pub struct Reply {
 /// We could not sign.
 pub const UNSIGNED: OAuthError =
     OAuthError::new(ErrorCode::ServerError, "an internal error, which was logged");
-/// The holder of the signing key does not answer.
+/// There is no signing key, or its holder does not answer.
 pub const SIGNER_UNAVAILABLE: OAuthError =
     OAuthError::new(ErrorCode::TemporarilyUnavailable, "no token can be signed now; try again in a second");
 /// A revocation or a single-use identifier could not be stored.
@@ -126,12 +126,11 @@ impl Reply {
                 let needs_nonce = error.code == ErrorCode::UseDpopNonce;
                 Self::refused(&error, nonce.filter(|_| needs_nonce)).in_realm(&policy.realm)
             }
-            NotGranted::Unsigned(SigningFault::Unavailable { .. }) => {
+            // Another node may have a key, and this one gets one when it can open it.
+            NotGranted::Unsigned(SigningFault::Unavailable { .. } | SigningFault::NoKey) => {
                 later(&SIGNER_UNAVAILABLE, Lifetime::from_seconds(1))
             }
-            NotGranted::Unsigned(SigningFault::NoKey | SigningFault::Key { .. }) => {
-                Self::refused(&UNSIGNED, None)
-            }
+            NotGranted::Unsigned(SigningFault::Key { .. }) => Self::refused(&UNSIGNED, None),
             NotGranted::Unwritten(_) => later(&UNWRITTEN, Lifetime::from_seconds(1)),
             NotGranted::KeysUnavailable(fault) => later(&KEYS_UNAVAILABLE, fault.retry_after),
         }

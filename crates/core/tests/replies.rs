@@ -30,7 +30,9 @@ fn ask(form: &[u8]) -> Reply {
 fn every_reply_is_private_and_has_what_its_status_demands() {
     let granted = ask(b"grant_type=client_credentials&client_id=c1&client_secret=s1-Z7");
     let refused = ask(b"grant_type=client_credentials&client_id=c1&client_secret=x");
-    let unsigned = Reply::not_granted(&policy(), &SigningFault::NoKey.into(), None);
+    let unsigned = SigningFault::Key { key: KeyId::new("k1") };
+    let unsigned = Reply::not_granted(&policy(), &unsigned.into(), None);
+    let keyless = Reply::not_granted(&policy(), &SigningFault::NoKey.into(), None);
     let away = SigningFault::Unavailable { key: KeyId::new("k1"), reason: "a reason for the log".to_owned() };
     let away = Reply::not_granted(&policy(), &away.into(), None);
     let unwritten = NotWritten { reason: "a reason for the log".to_owned() };
@@ -42,6 +44,7 @@ fn every_reply_is_private_and_has_what_its_status_demands() {
         (&granted, 200, None, None),
         (&refused, 401, Some("invalid_client"), None),
         (&unsigned, 500, Some("server_error"), None),
+        (&keyless, 503, Some("temporarily_unavailable"), Some("1")),
         (&away, 503, Some("temporarily_unavailable"), Some("1")),
         (&unwritten, 503, Some("temporarily_unavailable"), Some("1")),
         (&keys, 503, Some("temporarily_unavailable"), Some("42")),

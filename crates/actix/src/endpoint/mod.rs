@@ -66,7 +66,7 @@ fn failed(service: &TokenService, denied: Denied, audit: &Audit, body: &[u8]) ->
             reply::refused(&service.policy().realm, error, nonce.as_deref(), audit.request_id())
         }
         Denied::NotGranted(NotGranted::Unsigned(reason)) => {
-            let is_away = matches!(reason, SigningFault::Unavailable { .. });
+            let is_away = matches!(reason, SigningFault::Unavailable { .. } | SigningFault::NoKey);
             outage(audit, if is_away { Fault::SignerUnavailable } else { Fault::Unsigned }, &reason, body)
         }
         Denied::NotGranted(NotGranted::Unwritten(reason)) => outage(audit, Fault::Unwritten, &reason, body),

@@ -8,7 +8,7 @@ use tokenberg_actix::{Fixed, TokenService, TokenServiceBuilder};
 use tokenberg_core::answers::{SigningFault, SubjectStatus};
 use tokenberg_core::backends::{BoxFuture, KeysUnavailable, NotWritten, Writing};
 use tokenberg_core::issuer::AcceptedAs;
-use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, KeyMaterial, TokenReading};
+use tokenberg_core::jws::{Algorithm, Algorithms, DpopProof, KeyId, KeyMaterial, TokenReading};
 use tokenberg_core::registration::{AllowedScope, CertificateName, Federation, StoredSecret};
 use tokenberg_core::token::SingleUseId;
 use tokenberg_core::{
@@ -329,7 +329,7 @@ impl Revocations for Ledger {
 impl Keys for TestKeys {
     fn sign(&self, claims: &AccessTokenClaims, now: Timestamp) -> Result<Secret, SigningFault> {
         if self.gone.load(Ordering::SeqCst) {
-            return Err(SigningFault::NoKey);
+            return Err(SigningFault::Key { key: KeyId::new("gone") });
         }
         self.keyring.sign(claims, now)
     }

@@ -199,7 +199,10 @@ fn s_10_a_stolen_key_is_not_used_by_a_server_that_cannot_open_the_new_one_and_ke
     assert!(said.err.contains(&server.url) && said.err.contains("put the new one there"), "{}", said.err);
     // Neither is the stolen key published, nor accepted, nor does it sign.
     within_a_second("the stolen key is gone", || kids(&server).is_empty());
-    assert_eq!((server.renew(&stolen).status, server.ask(ROOT.0, ROOT.1).status), (401, 500));
+    let unsigned = server.ask(ROOT.0, ROOT.1);
+    assert_eq!((server.renew(&stolen).status, unsigned.status), (401, 503));
+    assert_eq!((unsigned.code(), unsigned.retry_after.as_deref()), ("temporarily_unavailable", Some("1")));
+    assert!(server.log().contains("no signing key is available"), "{}", server.log());
     within_a_second("it is not ready", || ready().status == 503);
     std::fs::rename(place.path("new.key"), place.path("tokenberg.db.key")).unwrap();
     within_a_second("it signs with the new key", || server.ask(ROOT.0, ROOT.1).status == 200);
