@@ -26,6 +26,19 @@ impl Files {
         }
     }
 
+    /// The same for regular files only: reading a pipe that is in the place of one would wait.
+    pub(super) fn read_again(certificate: &Path, key: &Path, authorities: Option<&Path>) -> Self {
+        let read = |path: &Path| {
+            if is_regular(path) {
+                return fs::read(path);
+            }
+            let kind =
+                if path.is_dir() { "it is a directory now" } else { "it is not a regular file any more" };
+            Err(io::Error::other(kind))
+        };
+        Self { certificate: read(certificate), key: read(key), authorities: authorities.map(read) }
+    }
+
     pub(super) fn contents(&self) -> Contents {
         let of = |read: &io::Result<Vec<u8>>| read.as_ref().ok().map(|bytes| digest_of(bytes));
         [of(&self.certificate), of(&self.key), self.authorities.as_ref().and_then(of)]

@@ -26,6 +26,8 @@ pub use summary::CertificateSummary;
 pub struct Tls {
     certificate: PathBuf,
     key: PathBuf,
+    /// Whether the files were regular ones when they were read first.
+    is_followed: bool,
     current: Arc<Current>,
     tickets: Arc<dyn ProducesTickets>,
     clients: Option<ClientAuthorities>,
@@ -59,7 +61,8 @@ pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<
     let followed = Followed { used: files.contents(), refused: None };
     let current = Arc::new(Current(RwLock::new(certified(files, &certificate, &key)?)));
     let (tickets, followed) = (Ticketer::new()?, Arc::new(Mutex::new(followed)));
-    Ok(Tls { certificate, key, current, tickets, clients: None, followed })
+    let is_followed = is_regular(&certificate) && is_regular(&key);
+    Ok(Tls { certificate, key, is_followed, current, tickets, clients: None, followed })
 }
 
 impl Tls {
@@ -73,7 +76,8 @@ impl Tls {
         let pem = content(read, &file, |path, source| TlsFault::Authorities { path, source })?;
         let authorities = Authorities::parse(&pem, &file)?;
         self.followed().used[2] = Some(files::digest_of(&pem));
-        Ok(Self { clients: Some(ClientAuthorities::new(file, authorities)), ..self })
+        let is_followed = self.is_followed && is_regular(&file);
+        Ok(Self { is_followed, clients: Some(ClientAuthorities::new(file, authorities)), ..self })
     }
 
     /// The trusted authorities for client certificates, for
@@ -99,15 +103,14 @@ impl Tls {
     }
 
     /// Compares the files with what was read last, and reads them again if they differ; for a call every few seconds. Returns
-    /// whether new ones are in use. It blocks for as long as reading the files takes. A file that is not a regular one, such as a
-    /// pipe, is not followed.
+    /// whether new ones are in use. It blocks for as long as reading the files takes. If a file was not a regular one when it was
+    /// read first, such as a pipe, none is followed.
     ///
     /// # Errors
     /// [`TlsFault`] if the files are not usable in two calls in a row, once for the same contents: between two writes,
     /// certificate and key do not match for a moment. All that was read before stays in use.
     pub fn follow(&self) -> Result<bool, TlsFault> {
-        let authorities = self.clients.as_ref().map(ClientAuthorities::file);
-        if ![Some(&*self.certificate), Some(&*self.key), authorities].into_iter().flatten().all(is_regular) {
+        if !self.is_followed {
             return Ok(false);
         }
         let files = self.files();
@@ -171,7 +174,8 @@ impl Tls {
 
     fn files(&self) -> Files {
         let authorities = self.clients.as_ref().map(ClientAuthorities::file);
-        Files::read(&self.certificate, &self.key, authorities)
+        let read = if self.is_followed { Files::read_again } else { Files::read };
+        read(&self.certificate, &self.key, authorities)
     }
 
     /// Uses the files, all or none of them.

@@ -30,6 +30,9 @@ pub(super) fn configured(configuration: &Configuration, give: &str) -> anyhow::R
 /// The URL that was given, without a slash at its end; `None` if it is not that of a server.
 pub(super) fn given(address: &str) -> Option<String> {
     let url: url::Url = address.parse().ok()?;
-    let is_server = ["http", "https"].contains(&url.scheme()) && url.path() == "/" && url.query().is_none();
+    let is_server = ["http", "https"].contains(&url.scheme())
+        && (url.path(), url.query(), url.fragment()) == ("/", None, None)
+        && url.username().is_empty()
+        && url.password().is_none();
     is_server.then(|| address.trim_end_matches('/').to_owned())
 }

@@ -8,7 +8,9 @@ use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, older_schema};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use tokenberg_store::{KeptIssuer, OpeningError, SchemaDifference, SnapshotError, Store};
+use tokenberg_store::{
+    KekError, KekSource, KeptIssuer, KeyEncryptionKey, OpeningError, SchemaDifference, SnapshotError, Store,
+};
 
 /// Compares the issuer that is configured with that of the servers of the store.
 pub(super) async fn check_issuer(store: &Store, settings: Option<&Settings>, findings: &mut Findings) {
@@ -32,6 +34,25 @@ pub(super) async fn check_issuer(store: &Store, settings: Option<&Settings>, fin
         None => {
             findings.note("issuer", format!("--issuer is not set, and the servers of the store have {kept}"))
         }
+    }
+}
+
+/// Names the files of the key-encryption key. The present one has opened the store, or the next one has.
+pub(super) fn check_key_files(key: &KekSource, findings: &mut Findings) {
+    if let Some(path) = key.file() {
+        findings.ok("key file", path.display().to_string());
+    }
+    let KekSource::Files { next, .. } = key else { return };
+    match KeyEncryptionKey::from_file(next) {
+        Ok(_) => findings.ok("next key file", next.display().to_string()),
+        Err(KekError::Missing { .. }) => {
+            let text = format!(
+                "{} does not exist; that is right while no change of the key is planned",
+                next.display()
+            );
+            findings.note("next key file", text);
+        }
+        Err(error) => findings.problem("next key file", error.to_string()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Certificates are followed on disk, and reported before they end: HT-20, by real servers and real TLS.
 
-use crate::support::{Place, Server, get, within_a_second};
+use crate::support::{Place, Server, get, pipe, within_a_second};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -92,9 +92,12 @@ fn ht_20_files_are_followed_without_a_signal_as_kubernetes_replaces_them() {
     let note = "the files of the TLS certificate have changed and are not usable";
     within_a_second("it is reported", || warnings(&server, note) == 1 && ready(&operations).contains(note));
     assert!(has(&server, &second), "the previous pair stays in use");
-    // Also while nothing is there. The reason is another one.
-    fs::remove_file(place.path("two/cert.pem")).unwrap();
+    // Also while a pipe is there, which would wait for a writer, or nothing. The reason is another one.
+    pipe(&place.path("two/pipe"));
+    fs::rename(place.path("two/pipe"), place.path("two/cert.pem")).unwrap();
     within_a_second("it is reported", || warnings(&server, note) == 2);
+    assert!(ready(&operations).contains("not a regular file any more"), "{}", ready(&operations));
+    fs::remove_file(place.path("two/cert.pem")).unwrap();
     assert!(has(&server, &second));
     let third = mount("three");
     within_a_second("the complete pair is used", || has(&server, &third));

@@ -291,7 +291,9 @@ fn op_13_ready_asks_the_server_and_exits_as_a_health_check_does() {
     assert!(place.run(&["ready"]).refused().err.contains("TOKENBERG_OPS_LISTEN"));
     let said = place.run_with(&["ready"], "", &[("TOKENBERG_OPS_LISTEN", "127.0.0.1:0")]).refused();
     assert!(said.err.contains("operations on"), "{}", said.err);
-    for wrong in ["127.0.0.1:9183", "http://127.0.0.1:9183/readyz", "ftp://127.0.0.1"] {
+    for wrong in
+        ["127.0.0.1:9183", "http://127.0.0.1:9183/readyz", "ftp://127.0.0.1", "http://127.0.0.1:9183#x"]
+    {
         assert_eq!(place.run(&["ready", wrong]).code, 2, "{wrong}");
     }
     assert_eq!(place.run(&["ready", &operations, "--store", "sqlite:x.db"]).code, 2);

@@ -180,6 +180,23 @@ fn se_03_op_13_nodes_with_the_next_key_start_and_follow_while_the_key_changes() 
     let said =
         place.run(&["client", "list", "--key-file", "other.key", "--next-key-file", "none.key"]).refused();
     assert!(said.err.contains("other.key and none.key"), "{}", said.err);
+    // What is no file is named, and not waited for.
+    crate::support::pipe(&place.path("pipe"));
+    for (wrong, kind) in
+        [("pipe", "not a regular file"), (".", "a directory"), ("/dev/zero", "not a regular file")]
+    {
+        let said = place.run(&["client", "list", "--key-file", wrong]).refused().err;
+        assert!(said.contains(wrong) && said.contains(kind), "{said}");
+        let said = place.run(&["check", "--next-key-file", wrong]);
+        assert!(
+            said.code == 1
+                && said.out.contains(&format!("next key file: the key file {wrong} cannot be read")),
+            "{}",
+            said.out
+        );
+    }
+    let said = place.run(&["check", "--next-key-file", "none.key"]).done().out;
+    assert!(said.contains("none.key does not exist"), "{said}");
     let said = place.run_with(&["client", "list", "--next-key-file", "n"], "", &[("TOKENBERG_KEY", "k")]);
     assert_eq!(said.code, 2, "{}", said.err);
 }

@@ -107,6 +107,12 @@ impl KeyEncryptionKey {
                 KekError::File { path: path.to_owned(), what: "read", reason: error.to_string() }
             }
         };
+        // Opening a pipe would wait for a writer, and a device may have no end.
+        let about = fs::metadata(path).map_err(refused)?;
+        if !about.is_file() {
+            let kind = if about.is_dir() { "it is a directory" } else { "it is not a regular file" };
+            return Err(refused(io::Error::other(kind)));
+        }
         let file = File::open(path).map_err(refused)?;
         // The mode of the open file, so that it is that of the file that is read.
         if let Some(mode) = open_to_others(&file.metadata().map_err(refused)?) {
