@@ -5,6 +5,7 @@ use crate::error::StoreError;
 use crate::opening::OpeningError;
 use crate::store::Store;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use tokenberg_core::Issuer;
 
 /// The row of `meta` with the issuer, as JSON.
@@ -33,8 +34,8 @@ impl Store {
     /// given.
     ///
     /// # Errors
-    /// If both were given and differ in a store that is [shared](Store::is_shared), and the kept one is not `from`, which the operator
-    /// wants to change; or the store fails.
+    /// If both were given and differ, the kept one [binds](Self::binds_issuer), and it is not `from`, which the operator wants to
+    /// change; or the store fails.
     pub async fn keep_issuer(
         &self,
         issuer: &Issuer,
@@ -48,9 +49,7 @@ impl Store {
             let other = kept.as_ref().filter(|kept| kept.issuer != *issuer);
             match &kept {
                 Some(kept) if *kept == fresh || kept.is_given && !is_given => return Ok(other.cloned()),
-                Some(kept)
-                    if self.is_shared() && other.is_some() && kept.is_given && from != Some(&kept.issuer) =>
-                {
+                Some(kept) if other.is_some() && self.binds_issuer(kept) && from != Some(&kept.issuer) => {
                     let (kept, issuer) = (kept.issuer.clone(), issuer.clone());
                     return Err(OpeningError::AnotherIssuer { kept, issuer }.into());
                 }
@@ -63,10 +62,14 @@ impl Store {
         }
     }
 
-    /// Whether servers on several machines may use the store: it is on PostgreSQL.
+    /// Whether a server with another issuer may start only if the operator wants to change it. The address of a listener on this machine
+    /// is for trying, and has another port each time.
     #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.0.file.is_none()
+    pub fn binds_issuer(&self, kept: &KeptIssuer) -> bool {
+        let host = kept.issuer.host();
+        let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let is_on_postgresql = self.0.file.is_none();
+        kept.is_given && (is_on_postgresql || !is_here)
     }
 
     async fn read_issuer(&self) -> Result<Option<Vec<u8>>, StoreError> {

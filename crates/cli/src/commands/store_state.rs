@@ -9,30 +9,31 @@ use crate::store_access::{StoreLocation, older_schema};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use tokenberg_store::{
-    KekError, KekSource, KeptIssuer, KeyEncryptionKey, OpeningError, SchemaDifference, SnapshotError, Store,
+    KekError, KekSource, KeyEncryptionKey, OpeningError, SchemaDifference, SnapshotError, Store,
 };
 
 /// Compares the issuer that is configured with that of the servers of the store.
 pub(super) async fn check_issuer(store: &Store, settings: Option<&Settings>, findings: &mut Findings) {
     let kept = match store.kept_issuer().await {
-        Ok(Some(KeptIssuer { issuer, is_given: true })) => issuer,
+        Ok(Some(kept)) if kept.is_given => kept,
         Ok(_) => return,
         Err(error) => return findings.problem("store", error.to_string()),
     };
     let Some(Listening { issuer, change_issuer_from, .. }) = settings.map(|s| &s.listening) else { return };
     match issuer {
-        Some(issuer) if *issuer != kept && change_issuer_from.as_ref() != Some(&kept) => {
-            if store.is_shared() {
-                let error = OpeningError::AnotherIssuer { kept, issuer: issuer.clone() };
+        Some(issuer) if *issuer != kept.issuer && change_issuer_from.as_ref() != Some(&kept.issuer) => {
+            if store.binds_issuer(&kept) {
+                let error = OpeningError::AnotherIssuer { kept: kept.issuer, issuer: issuer.clone() };
                 findings.problem("issuer", error.to_string());
             } else {
                 let lost = "tokens from before are not accepted with this one";
-                findings.note("issuer", format!("the issuer was {kept} before; {lost}"));
+                findings.note("issuer", format!("the issuer was {} before; {lost}", kept.issuer));
             }
         }
         Some(_) => {}
         None => {
-            findings.note("issuer", format!("--issuer is not set, and the servers of the store have {kept}"))
+            let kept = kept.issuer;
+            findings.note("issuer", format!("--issuer is not set, and the servers of the store have {kept}"));
         }
     }
 }

@@ -171,21 +171,31 @@ fn f_2_s_14_commands_that_only_read_migrate_nothing_and_check_names_the_command(
 const WARNED: &str = "the issuer was another one before";
 
 #[test]
-fn a_14_another_issuer_of_a_store_on_sqlite_is_logged() {
+fn a_14_another_issuer_of_a_store_on_sqlite_is_refused_unless_it_is_to_be_changed() {
     let place = Place::new();
     let started = |flags: &[&str]| place.serve(flags).log();
-    // The default has another port each time.
+    // The default has another port each time, and so has one that is given for trying.
     assert!(!started(&[]).contains(WARNED));
     assert!(started(&[]).contains(WARNED));
+    assert!(started(&["--issuer", "http://127.0.0.1:8183"]).contains(WARNED));
+    assert!(started(&["--issuer", "http://localhost:8183"]).contains(WARNED));
     let (one, other) = ("https://one.example", "https://other.example");
     assert!(started(&["--issuer", one]).contains(WARNED));
     assert!(!started(&["--issuer", one]).contains(WARNED));
-    let noted = place.run(&["check", "--issuer", other]).done().out;
-    assert!(noted.contains("the issuer was https://one.example before"), "{noted}");
+    for flags in [["--issuer", other], ["--issuer", "http://127.0.0.1:8183"]] {
+        let problem = place.run(&[&["check"], &flags[..]].concat());
+        assert!(problem.code == 1 && problem.out.contains("the issuer of this store is https://one.example"));
+        let refused = place.start(&flags, &[]).err().unwrap().refused().err;
+        for word in [one, flags[1], "--change-issuer-from"] {
+            assert!(refused.contains(word), "{refused}");
+        }
+    }
     assert!(place.run(&["check"]).done().out.contains("the servers of the store have https://one.example"));
     let default = started(&[]);
     assert!(default.contains("refuse the tokens of this one"), "{default}");
-    let changed = started(&["--issuer", other]);
+    let change = ["--issuer", other, "--change-issuer-from", one];
+    place.run(&[&["check"], &change[..]].concat()).done();
+    let changed = started(&change);
     assert!(changed.contains(WARNED) && changed.contains(one), "{changed}");
     assert!(!started(&["--issuer", other]).contains(WARNED));
     place.run(&["audit", "verify"]).done();

@@ -178,10 +178,11 @@ fn op_12_the_file_is_read_strictly_and_overridden_by_variable_and_flag() {
         ("TOKENBERG_ISSUER", "https://variable.example"),
         ("TOKENBERG_STRICT_ICEBERG_ERRORS", "false"),
     ];
-    let server = place.serve_with(&[], &variables);
+    let server = place.serve_with(&["--change-issuer-from", "https://file.example"], &variables);
     assert_eq!(issuer(&server), "https://variable.example");
     assert_eq!(server.tokens(target).code(), "invalid_target");
-    let server = place.serve_with(&["--issuer", "https://flag.example"], &variables);
+    let changed = ["--issuer", "https://flag.example", "--change-issuer-from", "https://variable.example"];
+    let server = place.serve_with(&changed, &variables);
     assert_eq!(issuer(&server), "https://flag.example");
     // Administration finds the store in the same file.
     assert!(place.run(&["client", "list", "--config", &good]).done().out.contains("root"));
