@@ -94,13 +94,15 @@ volumes:
 {{- end }}
 {{- end }}
 
+{{- define "tokenberg.mount" -}}
+- {name: tokenberg, mountPath: /etc/tokenberg, readOnly: true}
+{{- end }}
+
 {{- /* The part that all containers have. */}}
 {{- define "tokenberg.container" -}}
 name: tokenberg
 image: {{ include "tokenberg.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-volumeMounts:
-  - {name: tokenberg, mountPath: /etc/tokenberg, readOnly: true}
 resources: {{- toYaml .Values.resources | nindent 2 }}
 securityContext:
   allowPrivilegeEscalation: false
@@ -114,6 +116,8 @@ restartPolicy: OnFailure
 {{ include "tokenberg.pod" . }}
 containers:
   - {{ include "tokenberg.container" . | nindent 4 | trim }}
+    volumeMounts:
+      {{- include "tokenberg.mount" . | nindent 6 }}
     args:
       - init
       {{- with .Values.settings.alg }}
@@ -133,6 +137,8 @@ restartPolicy: OnFailure
 {{ include "tokenberg.pod" . }}
 containers:
   - {{ include "tokenberg.container" . | nindent 4 | trim }}
+    volumeMounts:
+      {{- include "tokenberg.mount" . | nindent 6 }}
     args:
       - key-encryption-key
       - change
