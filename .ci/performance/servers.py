@@ -38,7 +38,7 @@ def run(command, **options):
 
 
 def build():
-    # The same with Ed25519 by aws-lc-rs, put aside before it is built as usual.
+    # The same with signatures by aws-lc-rs, put aside before it is built as usual.
     run(["cargo", "build", "--release", "--locked", "-p", "tokenberg-bench", "--features", "aws-lc"], cwd=ROOT)
     shutil.copy2(BENCH, BENCH_AWS_LC)
     run(["cargo", "build", "--release", "--locked", "-p", "tokenberg-cli", "-p", "tokenberg-bench"], cwd=ROOT)

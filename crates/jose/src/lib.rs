@@ -6,7 +6,7 @@
 //! fetches them by a [`Fetch`]: your HTTP client or, with the feature `fetch`, `Web`. Nothing here decides whether a token may be used: no claim is
 //! checked, no address comes from a token, and a token never brings its own key or chooses its algorithm.
 //!
-//! With the feature `aws-lc`, aws-lc-rs makes Ed25519 signatures, in less than half the time; all else is ring's. With `pkcs11`,
+//! With the feature `aws-lc`, aws-lc-rs makes signatures, in less time; all else is ring's. With `pkcs11`,
 //! `Pkcs11` signs with keys that an HSM holds.
 //!
 //! `jsonwebtoken` gives the types of a JWK and of a header. Its process-wide provider is never used, so that this crate neither
@@ -17,6 +17,7 @@
 mod client_key;
 mod debug;
 mod decoy;
+mod ecdsa;
 mod ed25519;
 mod generate;
 mod import;
@@ -33,6 +34,7 @@ mod pem;
 mod pkcs11;
 mod public_keyring;
 mod public_keys;
+mod rsa;
 mod rsa_strength;
 mod signing_key;
 mod spki;

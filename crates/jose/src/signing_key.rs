@@ -1,8 +1,10 @@
 //! Signs access tokens with one private key and its one algorithm: RFC 7515 §5.1 and RFC 9068 §2.1.
 
+use crate::ecdsa::{Curve, Ecdsa};
 use crate::ed25519::Ed25519;
 use crate::jwk;
 use crate::key_fault::KeyFault;
+use crate::rsa::{Padding, Rsa};
 use crate::spki;
 use crate::thumbprint;
 use crate::unfit_key::UnfitKey;
@@ -13,12 +15,8 @@ use jsonwebtoken::jwk::{
     AlgorithmParameters, CommonParameters, EllipticCurve, EllipticCurveKeyParameters, Jwk, KeyAlgorithm,
     OctetKeyPairParameters, PublicKeyUse, RSAKeyParameters,
 };
-use ring::error::{KeyRejected, Unspecified};
+use ring::error::Unspecified;
 use ring::rand::SystemRandom;
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
-    RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair, RsaPublicKeyComponents,
-};
 use serde_json::Value;
 use std::sync::Arc;
 use tokenberg_core::Secret;
@@ -38,9 +36,9 @@ pub(crate) struct SigningKey {
 }
 
 enum Pair {
-    Ecdsa(EcdsaKeyPair),
+    Ecdsa(Ecdsa),
     Ed25519(Ed25519),
-    Rsa(Box<RsaKeyPair>, &'static dyn RsaEncoding),
+    Rsa(Box<Rsa>),
     /// The name of the key in the device.
     Device(Box<str>),
 }
@@ -128,14 +126,14 @@ impl SigningKey {
     pub(crate) fn device(&self) -> Option<&str> {
         match &self.pair {
             Pair::Device(uri) => Some(uri),
-            Pair::Ecdsa(_) | Pair::Ed25519(_) | Pair::Rsa(..) => None,
+            Pair::Ecdsa(_) | Pair::Ed25519(_) | Pair::Rsa(_) => None,
         }
     }
 
     /// Whether a signature takes about 1 ms.
     pub(crate) fn is_costly(&self) -> bool {
         match self.pair {
-            Pair::Rsa(..) => true,
+            Pair::Rsa(_) => true,
             Pair::Ecdsa(_) | Pair::Ed25519(_) | Pair::Device(_) => false,
         }
     }
@@ -164,13 +162,9 @@ impl SigningKey {
     /// The signature of a message, in the form of JWS: r and s side by side for ECDSA (RFC 7518 §3.4).
     pub(crate) fn signature(&self, message: &[u8], random: &SystemRandom) -> Result<Vec<u8>, Unspecified> {
         match &self.pair {
-            Pair::Ecdsa(pair) => Ok(pair.sign(random, message)?.as_ref().to_vec()),
+            Pair::Ecdsa(pair) => pair.sign(message, random),
             Pair::Ed25519(pair) => pair.sign(message),
-            Pair::Rsa(pair, padding) => {
-                let mut signature = vec![0; self.signature_length];
-                pair.sign(*padding, random, message, &mut signature)?;
-                Ok(signature)
-            }
+            Pair::Rsa(pair) => pair.sign(message, random),
             Pair::Device(_) => Err(Unspecified),
         }
     }
@@ -200,32 +194,30 @@ fn read(key: &KeyMaterial) -> Result<SigningKey, KeyFault> {
 /// The key pair and its public half, or what the library says is wrong with it. The public half is made only from what ring says is
 /// public, so that it cannot contain anything private.
 fn pair(pkcs8: &[u8], algorithm: Algorithm) -> Result<(Pair, Material), String> {
-    let random = SystemRandom::new();
-    let rejected = |rejected: KeyRejected| rejected.to_string();
-    let ecdsa = |kind| EcdsaKeyPair::from_pkcs8(kind, pkcs8, &random).map_err(rejected);
+    let ecdsa = |curve| {
+        let pair = Ecdsa::read(pkcs8, curve)?;
+        let point = pair.public_key().to_vec();
+        let material = match curve {
+            Curve::P256 => Material::P256(point),
+            Curve::P384 => Material::P384(point),
+        };
+        Ok((Pair::Ecdsa(pair), material))
+    };
     let rsa = |padding| {
-        let pair = RsaKeyPair::from_pkcs8(pkcs8).map_err(rejected)?;
-        let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
-        Ok((Pair::Rsa(Box::new(pair), padding), Material::Rsa { n, e }))
+        let pair = Rsa::read(pkcs8, padding)?;
+        let (n, e) = pair.public();
+        Ok((Pair::Rsa(Box::new(pair)), Material::Rsa { n, e }))
     };
     match algorithm {
-        Algorithm::ES256 => {
-            let pair = ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
-            let point = pair.public_key().as_ref().to_vec();
-            Ok((Pair::Ecdsa(pair), Material::P256(point)))
-        }
-        Algorithm::ES384 => {
-            let pair = ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING)?;
-            let point = pair.public_key().as_ref().to_vec();
-            Ok((Pair::Ecdsa(pair), Material::P384(point)))
-        }
+        Algorithm::ES256 => ecdsa(Curve::P256),
+        Algorithm::ES384 => ecdsa(Curve::P384),
         Algorithm::EdDSA => {
             let pair = Ed25519::read(pkcs8)?;
             let public = pair.public_key().to_vec();
             Ok((Pair::Ed25519(pair), Material::Ed25519(public)))
         }
-        Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256),
-        Algorithm::PS256 => rsa(&RSA_PSS_SHA256),
+        Algorithm::RS256 => rsa(Padding::Pkcs1),
+        Algorithm::PS256 => rsa(Padding::Pss),
         Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS384 | Algorithm::PS512 => {
             Err("VerifyOnly".to_owned())
         }
