@@ -3,10 +3,11 @@
 
 from statistics import median
 
-from figures import LIMITS, RING, ratio, spread
+from figures import LIMITS, RING, cpu_of, ratio, spread
 
 # Why a goal is not reached; each has a paragraph in `reasons`.
-REQUEST, ACTOR, MEMORY, LOOKUP, CHANGES, EXTRACTOR, AUDIT, CONNECTION, OTHER = range(9)
+REQUEST, SEEN, ACTOR, AUDIT, CONNECTION, HALF, MEMORY, LOOKUP, START, CHANGES, EXTRACTOR, OTHER = range(12)
+EXCHANGE = 1.30
 
 
 def goals(figures, cpu):
@@ -20,56 +21,69 @@ def goals(figures, cpu):
     core = lambda name: [one["core"][name] / 1000 for one in figures["in_process"]]
     rows, met, missed = [], [], []
 
-    def goal(number, why, what, most, measured, digits=2):
-        is_met = median(measured) <= most
+    def goal(why, what, most, measured, digits=2, least=False):
+        is_met = median(measured) >= most if least else median(measured) <= most
         (met if is_met else missed).append((why, what))
         outcome = "reached" if is_met else "**not reached**"
-        rows.append(f"| {number} | {what} | {most:.3g} | {spread(measured, digits)} | {outcome} |")
+        rows.append(f"| {what} | {'at least ' if least else ''}{f'{most:,}' if most >= 100 else f'{most:.3g}'} | {spread(measured, digits)} | {outcome} |")
 
-    for alg, most in (("ES256", 1.25), ("EdDSA", 1.25), ("RS256", 1.05)):
+    def known(what, value):
+        rows.append(f"| {what} | | {value} | |")
+
+    for alg, most in (("ES256", 1.40), ("EdDSA", 1.30), ("RS256", 1.10)):
         limit = total(static, raw[alg, "raw_sign"])
-        goal(1, REQUEST, f"client credentials {alg} ÷ (static answer + raw signature)", most, ratio(cpu[f"client credentials {alg}"], limit))
+        goal(REQUEST, f"client credentials {alg} ÷ (static answer + raw signature)", most, ratio(cpu[f"client credentials {alg}"], limit))
     for alg in ("ES256", "EdDSA"):
         limit = total(static, raw[alg, "raw_sign"], raw[alg, "raw_verify"])
-        goal(1, REQUEST, f"exchange {alg} ÷ (static + verification + signature)", 1.25, ratio(cpu[f"exchange {alg}"], limit))
-    goal(1, ACTOR, "exchange with an actor seen before ÷ exchange", 1.0, ratio(cpu["exchange ES256 with actor"], cpu["exchange ES256"]))
-    if "client credentials oidc-provider ES256" in cpu:
-        peer = "oidc-provider ES256"
-        goal(2, REQUEST, "CPU of an ES256 token ÷ oidc-provider's", 1 / 12, ratio(cpu["client credentials ES256"], cpu[f"client credentials {peer}"]), 3)
-        memory = lambda name: [one["rss_kib"] for one in figures["loads"][name]]
-        goal(2, MEMORY, "memory ÷ oidc-provider's", 1 / 8, ratio(memory("client credentials ES256"), memory(f"client credentials {peer}")), 3)
-        start = figures["cold_start"]
-        goal(2, OTHER, "start to first token ÷ oidc-provider's", 1 / 12, ratio(start["ES256"], start[peer]), 3)
-    goal(3, OTHER, "client credentials in the core alone, µs", 5, core("client_credentials"))
-    goal(3, OTHER, "exchange in the core alone, µs", 12, core("exchange"))
-    if count := figures["allocations"].get("client_credentials"):
-        goal(3, OTHER, "allocations of client credentials in the core", 12, [count], 0)
-    crowd = figures["many"]
-    of = f"{crowd['clients']:,} clients: "
-    goal(4, OTHER, of + "bytes each in memory", 200, [crowd["bytes_per_client"]], 0)
-    goal(4, LOOKUP, of + "a lookup, ns CPU", 250, [one["lookup_cpu_ns"] for one in crowd["lookup"]], 0)
-    goal(4, OTHER, of + "seconds from start to first token", 1.5, crowd["start_seconds_two_cores"])
-    p99 = lambda runs: [one["latency_us"]["p99"] for one in runs]
-    goal(4, CHANGES, of + "p99 while clients change ÷ p99 without changes", 1.05, ratio(p99(crowd["changing"]), p99(crowd["still"])))
-    goal(5, OTHER, "extractor, ES256 token seen before, µs", 2, raw["ES256", "extract"])
-    goal(5, EXTRACTOR, "extractor, ES256 token not seen before ÷ raw verification", 1.1, ratio(raw["ES256", "extract_fresh"], raw["ES256", "raw_verify"]))
+        goal(REQUEST, f"exchange {alg} ÷ (static + verification + signature)", EXCHANGE, ratio(cpu[f"exchange {alg}"], limit))
+    seen = cpu["exchange ES256, subject seen before"]
+    goal(SEEN, "exchange with a subject seen before ÷ client credentials", 1.10, ratio(seen, cpu["client credentials ES256"]))
+    goal(ACTOR, "exchange with an actor seen before ÷ exchange", 1.0, ratio(cpu["exchange ES256 with actor"], cpu["exchange ES256"]))
     records = cost_of_records(figures)
     # Neither the line of the log nor the record in the store.
     busiest = max(records, key=int)
     bare = [quiet - record for quiet, record in zip(cpu["client credentials ES256, no log"], records[busiest])]
-    goal(6, AUDIT, "client credentials with audit ÷ without", 1.1, ratio(cpu["client credentials ES256"], bare))
+    goal(AUDIT, "client credentials with audit ÷ without", 1.15, ratio(cpu["client credentials ES256"], bare))
     for rate, costs in records.items():
-        rows.append(f"| 6 | a record in the store at {int(rate):,} a second, µs | | {spread(costs)} | |")
+        known(f"a record in the store at {int(rate):,} a second, µs", spread(costs))
     shares = figures.get("profile", {}).get("client credentials ES256")
     if shares:
-        rows.append(f"| 6 | {LIMITS}, by samples, µs | | {shares.get(LIMITS, 0) * median(cpu['client credentials ES256']):.1f} | |")
-    of = {name: [one["cpu_us_per_request"] for one in runs] for name, runs in figures["connections"].items()}
+        known(f"{LIMITS}, by samples, µs", f"{shares.get(LIMITS, 0) * median(cpu['client credentials ES256']):.1f}")
+    goal(OTHER, "client credentials in the core alone, µs", 5, core("client_credentials"))
+    goal(OTHER, "exchange in the core alone, µs", 12, core("exchange"))
+    if count := figures["allocations"].get("client_credentials"):
+        goal(OTHER, "allocations of client credentials in the core", 12, [count], 0)
+    if "client credentials oidc-provider ES256" in cpu:
+        cost = ratio(cpu["client credentials ES256"], cpu["client credentials oidc-provider ES256"])
+        goal(REQUEST, "CPU of an ES256 token ÷ oidc-provider's", 1 / 12, cost, 3)
+    of = {name: cpu_of(runs) for name, runs in figures["connections"].items()}
     for way, most in (("TLS, full handshake", 1.1), ("TLS, resumed, 1 client", 1.15), ("TLS, resumed, 10,000 clients", 1.15)):
-        token, static = of[f"client credentials ES256, {way}"], of[f"static answer, {way}"]
-        goal(7, CONNECTION, f"a connection for each token ({way}) ÷ the same with a static answer", most, ratio(token, static))
-    many, few = (of[f"client credentials ES256, TLS, resumed, {clients} clients"] for clients in ("10,000", "300"))
-    goal(7, CONNECTION, "a resumed connection of 10,000 clients ÷ of 300", 1.05, ratio(many, few))
-    head = ["| goal | what | at most | measured | |", "|---|---|---|---|---|"]
+        token, answer = of[f"client credentials ES256, {way}"], of[f"static answer, {way}"]
+        goal(CONNECTION, f"a connection for each token ({way}) ÷ the same with a static answer", most, ratio(token, answer))
+    crowded, few = (of[f"client credentials ES256, TLS, resumed, {clients} clients"] for clients in ("10,000", "300"))
+    goal(CONNECTION, "a resumed connection of 10,000 clients ÷ of 300", 1.05, ratio(crowded, few))
+    told = figures["operation"]
+    half = [one["latency_us"] for one in told["half"]["loads"]]
+    goal(HALF, "p99 ÷ p50 at half of the capacity", 3, [one["p99"] / one["p50"] for one in half])
+    goal(MEMORY, "memory of an idle connection, bytes", 8000, [told["held"]["bytes_each"]], 0)
+    goal(MEMORY, "memory after the load, MiB", 24, [one["rss_kib"] / 1024 for one in figures["loads"]["client credentials ES256"]], 1)
+    goal(MEMORY, "the binary, MB", 12, [told["binary"] / 1e6], 1)
+    goal(OTHER, "start to first token, ms", 15, [second * 1000 for second in figures["cold_start"]["ES256"]], 0)
+    if cores := told["two_cores"]:
+        goal(OTHER, "tokens on two cores ÷ on one", 1.9, ratio(cores["two"], cores["one"]), least=True)
+    else:
+        known("tokens on two cores ÷ on one: at least 1.9", "not measured: the load needs a third core")
+    known("load of twice the capacity: the rest is shed within 1 s", "not measured by this script")
+    crowd = figures["many"]
+    many = f"{crowd['clients']:,} clients: "
+    goal(OTHER, many + "bytes each in memory", 200, [crowd["bytes_per_client"]], 0)
+    goal(LOOKUP, many + "a lookup, ns CPU", 250, [one["lookup_cpu_ns"] for one in crowd["lookup"]], 0)
+    goal(START, many + "seconds from start to first token on one core", 1.5, crowd["start_seconds"])
+    p99 = lambda runs: [one["latency_us"]["p99"] for one in runs]
+    goal(CHANGES, many + "p99 while clients change ÷ p99 without changes", 1.05, ratio(p99(crowd["changing"]), p99(crowd["still"])))
+    goal(OTHER, "extractor, ES256 token seen before, µs", 2, raw["ES256", "extract"])
+    goal(EXTRACTOR, "extractor, ES256 token not seen before ÷ raw verification", 1.1, ratio(raw["ES256", "extract_fresh"], raw["ES256", "raw_verify"]))
+    head = ["| what | at most | measured | |", "|---|---|---|---|"]
     return head + rows, len(met), missed
 
 
@@ -80,8 +94,8 @@ def cost_of_records(figures):
 
 def goals_line(reached, missed):
     if not missed:
-        return f"- **Goals.** All {reached} are reached."
-    return f"- **Goals.** {reached} of {reached + len(missed)} are reached. [The others](#goals-that-are-not-reached) are listed with the reasons."
+        return f"All {reached} are reached."
+    return f"{reached} of {reached + len(missed)} are reached. [The others](#goals-that-are-not-reached) are listed with the reasons."
 
 
 def unmet(figures, cpu, missed):
@@ -103,6 +117,8 @@ def reasons(figures, cpu):
     lookup = median([one["lookup_cpu_ns"] for one in figures["many"]["lookup"]])
     read = median([one["memory_read_cpu_ns"] for one in figures["many"]["lookup"]])
     still = [one["latency_us"]["p99"] for one in figures["many"]["still"]]
+    half = [one["latency_us"]["p99"] for one in figures["operation"]["half"]["loads"]]
+    of_read = median([one["read_cpu_seconds"] for one in figures["many"]["lookup"]])
     records = cost_of_records(figures)
     static, alone = us("static answer"), of("ES256", "raw_sign") + of("ES256", "raw_verify")
     requests = """Besides the static answer and the cryptography, no single part dominates. HTTP and the kernel take more time than for the static answer,
@@ -115,9 +131,23 @@ costs two thread switches."""
         requests += f"""
 
 In an exchange, signatures and hashes take {ring:.0f} µs. One verification and one signature alone, repeated, take {alone:.0f}. So the goal leaves
-{1.25 * (static + alone) - ring:.0f} µs for HTTP, kernel and everything else; the static answer takes {static:.0f}."""
+{EXCHANGE * (static + alone) - ring:.0f} µs for HTTP, kernel and everything else; the static answer takes {static:.0f}."""
     return {
         REQUEST: ("Client credentials and exchanges", requests),
+        SEEN: (
+            "An exchange with a subject seen before",
+            """The signature of the subject's token is not verified again, but the token is read, and its claims, rights and status are checked, which client
+credentials have none of.""",
+        ),
+        HALF: (
+            "Latency at half of the capacity",
+            f"""The load, the follower of the audit and the rotation share one core, so that some of the longest waits are theirs. p99 was between {min(half):,.0f} and {max(half):,.0f} µs in
+different rounds.""",
+        ),
+        START: (
+            "The start with many clients",
+            f"""Reading and decoding all clients takes {of_read:.2f} s of CPU, on the core that also runs SQLite and the rest of the start.""",
+        ),
         ACTOR: (
             "An exchange with an actor",
             """This exchange does everything that an exchange without an actor does, and also parses and checks the actor's token. That token was verified before
@@ -141,7 +171,7 @@ also walks two sets of page tables, as the measurement with huge pages shows in 
         AUDIT: (
             "The audit",
             f"""A request takes {us('client credentials ES256'):.1f} µs with the log line and the record in the store, and {us('client credentials ES256, no log'):.1f} µs without the
-log line. The record takes {median(records[max(records, key=int)]):.1f} µs of that. The goal leaves a tenth of the rest for log line and record.""",
+log line. The record takes {median(records[max(records, key=int)]):.1f} µs of that. The goal leaves 15 % of the rest for log line and record.""",
         ),
         CONNECTION: (
             "A connection for each token",

@@ -2,6 +2,7 @@
 """The servers that are compared, each pinned to one core, and what is asked of them."""
 
 import base64
+import copy
 import http.client
 import json
 import os
@@ -22,7 +23,6 @@ BENCH = TARGET / "release" / "tokenberg-bench"
 BENCH_AWS_LC = TARGET / "release" / "tokenberg-bench-aws-lc"
 PEERS = TARGET / "peers"
 SERVER_CORE, LOAD_CORE = "0", "1"
-OIDC_PROVIDER, AUTHLIB, FLASK, GUNICORN = "9.13.3", "1.9.10", "3.1.3", "27.0.1"
 SECRET = "measured-secret-0123456789-abcdefghijklmnop"  # of the peers
 
 
@@ -44,17 +44,6 @@ def build():
     run(["cargo", "build", "--release", "--locked", "-p", "tokenberg-cli", "-p", "tokenberg-bench"], cwd=ROOT)
 
 
-def install_peers():
-    PEERS.mkdir(parents=True, exist_ok=True)
-    if not (PEERS / "node_modules" / "oidc-provider").is_dir():
-        run(["npm", "install", "--no-fund", "--no-audit", f"oidc-provider@{OIDC_PROVIDER}"], cwd=PEERS)
-    python = PEERS / "venv" / "bin" / "python"
-    if not python.exists():
-        run(["python3", "-m", "venv", PEERS / "venv"])
-        packages = [f"authlib=={AUTHLIB}", f"flask=={FLASK}", f"gunicorn=={GUNICORN}"]
-        run([python, "-m", "pip", "install", "--quiet", *packages])
-
-
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -64,6 +53,11 @@ def free_port():
 class Server:
     """A process that was started, and how it is asked."""
 
+    # How many seconds a start may take.
+    patience = 60
+    # More options of its load.
+    connections = ()
+
     def __init__(self, name, folder):
         self.name, self.folder = name, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +65,13 @@ class Server:
         self.cores = SERVER_CORE
         self.secret_file = self.folder / "secret"
         self.secret_file.write_text(SECRET)
-        self.client = "measured"
+        self.client, self.scope = "measured", "catalog"
+
+    def view(self, **changes):
+        """The same process, asked in another way."""
+        other = copy.copy(self)
+        vars(other).update(changes)
+        return other
 
     def start(self):
         """Starts it, waits for its first token, and returns how many seconds that took."""
@@ -84,7 +84,7 @@ class Server:
                     return time.perf_counter() - began
                 raise RuntimeError(f"{self.name}: {status} {answer[:300]}")
             except OSError:
-                if self.process.poll() is not None or time.perf_counter() - began > 60:
+                if self.process.poll() is not None or time.perf_counter() - began > self.patience:
                     raise RuntimeError(f"{self.name} does not start; see {self.folder}") from None
                 time.sleep(0.002)
 
@@ -96,7 +96,8 @@ class Server:
         connection = kind(authority, timeout=10, **({"context": context} if secure else {}))
         credentials = base64.b64encode(f"{self.client}:{self.secret_file.read_text()}".encode()).decode()
         headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
-        connection.request("POST", f"/{path}", "grant_type=client_credentials&scope=catalog", headers)
+        scope = f"&scope={self.scope}" if self.scope else ""
+        connection.request("POST", f"/{path}", f"grant_type=client_credentials{scope}", headers)
         answer = connection.getresponse()
         body = answer.read().decode()
         connection.close()
@@ -116,7 +117,8 @@ class Server:
 
     def load(self, *options, seconds):
         command = ["taskset", "-c", LOAD_CORE, BENCH, "load", self.url, "--json", "--seconds", seconds]
-        command += ["--awake", "--client", self.client, "--secret-file", self.secret_file, *options]
+        command += ["--awake", "--client", self.client, "--secret-file", self.secret_file, "--scope", self.scope]
+        command += [*self.connections, *options]
         for pid in self.pids():
             command += ["--pid", pid]
         if self.ca:
@@ -166,8 +168,7 @@ class Tokenberg(Server):
         self.stop()
         if self.alg in ("RS256", "PS256"):
             key = self.folder / "rsa.pem"
-            run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key])
-            key.chmod(0o600)
+            make_key(self.alg, key)
             self.command("key", "import", key, "--alg", self.alg, "--now")
         # Generated secrets: one that a person chose costs Argon2id, and its 19 MiB, at the first request.
         for client, rights, file in (
@@ -247,30 +248,10 @@ class Ceiling(Server):
         self.process = pinned(SERVER_CORE, command, stdout=self.output())
 
 
-class OidcProvider(Server):
-    def __init__(self, name, folder, alg):
-        super().__init__(name, folder)
-        self.alg, self.port = alg, free_port()
-        self.url = f"http://127.0.0.1:{self.port}/token"
-
-    def launch(self):
-        shutil.copy(HERE / "peers" / "oidc_provider.mjs", PEERS)
-        command = ["node", "oidc_provider.mjs", self.port, self.alg, self.client, SECRET]
-        self.process = pinned(SERVER_CORE, command, cwd=PEERS, stdout=self.output(), stderr=subprocess.DEVNULL)
-
-
-class Authlib(Server):
-    def __init__(self, name, folder, alg):
-        super().__init__(name, folder)
-        self.alg, self.port = alg, free_port()
-        self.url = f"http://127.0.0.1:{self.port}/token"
-
-    def launch(self):
-        shutil.copy(HERE / "peers" / "authlib_server.py", PEERS)
-        environment = {**os.environ, "ALG": self.alg, "CLIENT_ID": self.client, "CLIENT_SECRET": SECRET}
-        command = [PEERS / "venv" / "bin" / "gunicorn", "--log-level", "warning", "-b", f"127.0.0.1:{self.port}"]
-        command += ["-k", "gthread", "--threads", "4", "-w", "1", "--keep-alive", "60", "authlib_server:app"]
-        self.process = pinned(SERVER_CORE, command, cwd=PEERS, env=environment, stderr=self.output())
+def make_key(alg, file):
+    kind = ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"] if alg == "ES256" else ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+    run(["openssl", "genpkey", "-algorithm", *kind, "-out", file])
+    file.chmod(0o600)
 
 
 def make_certificate(folder):

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // node's oidc-provider with client credentials and JWT access tokens, everything else as it comes.
-//   node oidc_provider.mjs PORT ALG CLIENT SECRET
+//   node oidc_provider.mjs PORT ALG CLIENT SECRET [CERTIFICATE KEY]
 import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
 import Provider from 'oidc-provider';
 
-const [port, alg, client_id, client_secret] = process.argv.slice(2);
+const [port, alg, client_id, client_secret, certificate, key] = process.argv.slice(2);
 const pair = alg === 'RS256' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const issuer = `http://127.0.0.1:${port}`;
+const issuer = `${certificate ? 'https' : 'http'}://127.0.0.1:${port}`;
 const resource = 'https://catalog.example';
 
 const provider = new Provider(issuer, {
@@ -39,4 +42,6 @@ const provider = new Provider(issuer, {
     },
   },
 });
-provider.listen(Number(port), '127.0.0.1', () => console.log(`listening on ${issuer}`));
+const tls = certificate && { cert: readFileSync(certificate), key: readFileSync(key) };
+const server = tls ? https.createServer(tls, provider.callback()) : http.createServer(provider.callback());
+server.listen(Number(port), '127.0.0.1', () => console.log(`listening on ${issuer}`));
