@@ -18,9 +18,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-BINARY = TARGET / "release" / "tokenberg"
-BENCH = TARGET / "release" / "tokenberg-bench"
-BENCH_AWS_LC = TARGET / "release" / "tokenberg-bench-aws-lc"
+BINARY = TARGET / "dist" / "tokenberg"
+BENCH = TARGET / "dist" / "tokenberg-bench"
+BENCH_AWS_LC = TARGET / "dist" / "tokenberg-bench-aws-lc"
 PEERS = TARGET / "peers"
 SERVER_CORE, LOAD_CORE = "0", "1"
 SECRET = "measured-secret-0123456789-abcdefghijklmnop"  # of the peers
@@ -39,9 +39,9 @@ def run(command, **options):
 
 def build():
     # The same with signatures by aws-lc-rs, put aside before it is built as usual.
-    run(["cargo", "build", "--release", "--locked", "-p", "tokenberg-bench", "--features", "aws-lc"], cwd=ROOT)
+    run(["cargo", "build", "--profile", "dist", "--locked", "-p", "tokenberg-bench", "--features", "aws-lc"], cwd=ROOT)
     shutil.copy2(BENCH, BENCH_AWS_LC)
-    run(["cargo", "build", "--release", "--locked", "-p", "tokenberg-cli", "-p", "tokenberg-bench"], cwd=ROOT)
+    run(["cargo", "build", "--profile", "dist", "--locked", "-p", "tokenberg-cli", "-p", "tokenberg-bench"], cwd=ROOT)
 
 
 def free_port():
