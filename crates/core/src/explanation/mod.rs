@@ -1,5 +1,6 @@
 //! Explains the whole decision about a request to the operator, without issuing a token or using up an identifier.
 
+mod as_if;
 mod ceiling_remedy;
 mod client_change;
 mod command;
@@ -8,6 +9,7 @@ mod findings;
 mod issuer_change;
 mod issuer_remedy;
 mod presented;
+mod record;
 mod recorded;
 mod recorded_client;
 mod remedy;

@@ -1,5 +1,6 @@
 //! Explains a decision from its record in the audit: what was found out, in order, and what would be decided about such a request now.
 
+use super::record::{Record, whole};
 use super::recorded_client;
 use super::verdict::{Explanation, Verdict};
 use super::what_if::{SupposedUser, WhatIf, explain_what_if};
@@ -46,23 +47,7 @@ pub fn explain_recorded(
     })
 }
 
-/// The members of a record.
-#[derive(Clone, Copy)]
-pub(super) struct Record<'a>(&'a Map<String, Value>);
-
 impl<'a> Record<'a> {
-    pub(super) fn text(self, name: &str) -> Option<&'a str> {
-        self.0.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
-    }
-
-    pub(super) fn list(self, name: &str) -> impl Iterator<Item = &'a Value> {
-        self.0.get(name).and_then(Value::as_array).into_iter().flatten()
-    }
-
-    fn texts(self, name: &str) -> Vec<&'a str> {
-        self.list(name).filter_map(Value::as_str).collect()
-    }
-
     fn findings(self, outcome: &str, is_refused: bool) -> Vec<(&'static str, String)> {
         let mut findings = vec![("request", self.request())];
         findings.extend(self.client().map(|sentence| ("client", sentence)));
@@ -218,12 +203,6 @@ fn claimed(token: &Value) -> String {
         return format!("the {place} claims neither iss nor sub nor aud");
     }
     format!("the {place} claims {}", claims.join(", "))
-}
-
-/// The text, if it is all of a claim: earlier versions recorded it between quotation marks, and a long one is cut.
-pub(super) fn whole(text: &str) -> Option<&str> {
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    (!text.contains('…') && !text.contains('\\')).then_some(text)
 }
 
 #[cfg(test)]

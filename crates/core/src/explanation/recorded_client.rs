@@ -1,7 +1,7 @@
 //! What would have to change for a client to authenticate, as far as the record of its refused request says it.
 
 use super::command::{about, fit};
-use super::recorded::{Record, whole};
+use super::record::{Record, whole};
 use super::right_remedy::federate;
 use crate::{Answers, AuthMethod, Client, ClientId, Issuer};
 use serde_json::Value;
