@@ -107,10 +107,10 @@ UNEQUAL = (
     ("Hydra", "**Hydra** writes each token to its database: a SQLite file without syncs. It hashes a secret with PBKDF2 for each request, here with one "
      "iteration, its cheapest setting; by default it is 25,000. Tokenberg keeps a digest of a generated secret."),
     ("Keycloak", "**Keycloak** runs in production mode with H2 in a file, a local cache, its own settings of the JVM, and no events. It is measured after the "
-     "JVM has compiled what it runs, and its client has no scopes and no mappers by default. It compares secrets as text. Its exchange is the standard "
-     "one, of its own token for another of its clients; Tokenberg's has an actor besides."),
-    ("oidc-provider", "**oidc-provider** keeps everything in the memory of its process, and compares secrets as text. It has no exchange."),
-    ("Authlib", "**Authlib** has one client in code, a comparison of text and no store, behind gunicorn with four threads and connections. It has no exchange."),
+     "JVM has compiled what it runs, and its client has no scopes and no mappers by default. It keeps secrets as text. Its exchange is the standard one, "
+     "of a token that it issued to another client, as is Tokenberg's, which names the actor besides."),
+    ("oidc-provider", "**oidc-provider** keeps everything in the memory of its process, secrets as text. It has no exchange."),
+    ("Authlib", "**Authlib** has one client in its code and no store, behind gunicorn with four threads and connections. It has no exchange."),
 )
 
 

@@ -2,6 +2,7 @@
 """The servers that are compared, each pinned to one core, and what is asked of them."""
 
 import base64
+import contextlib
 import copy
 import http.client
 import json
@@ -134,11 +135,14 @@ class Server:
 
     def stop(self):
         if self.process and self.process.poll() is None:
+            pids = self.pids()
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 self.process.wait()
 
     def output(self):
