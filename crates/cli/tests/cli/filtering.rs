@@ -229,7 +229,7 @@ fn se_06_a_recorded_refusal_is_explained_without_the_request() {
     assert!(granted.contains("with the secret ") && !granted.contains("to allow it"), "{granted}");
     let wrong = explain(&request("invalid_client")).done().out;
     assert!(
-        wrong.contains("to allow it: the client has to authenticate")
+        wrong.contains("to allow it: the client has to send a live secret")
             && wrong.contains("client secret add etl"),
         "{wrong}"
     );
