@@ -30,7 +30,7 @@ fn rows() -> Vec<Row> {
     let rows = page.lines().filter_map(|line| {
         let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
         // Those that were found here begin with a letter.
-        let digits = cells[0].trim_start_matches(['A', 'D', 'N']);
+        let digits = cells[0].trim_start_matches(['A', 'D', 'N', 'P']);
         digits.parse::<usize>().ok()?;
         let number = cells[0].to_owned();
         assert_eq!(cells.len(), 5, "row {number}");

@@ -109,10 +109,10 @@ impl TrustedProxies {
             return Origin { address: direct, is_plain: false };
         };
         let forwarded = texts(headers, &FORWARDED);
-        let elements: Vec<Element> = quoted_split(&forwarded, ',').into_iter().map(Element::read).collect();
-        let standard = self.client(peer.ip(), elements.iter().map(|e| e.node).collect());
+        let elements = elements(&forwarded);
+        let standard = self.client(peer.ip(), elements.iter().map(|element| element.node));
         let listed = texts(headers, &X_FORWARDED_FOR);
-        let customary = self.client(peer.ip(), listed.split(',').collect());
+        let customary = self.client(peer.ip(), listed.rsplit(','));
         let has = |name| headers.contains_key(name);
         let ip = match (has(FORWARDED), has(X_FORWARDED_FOR)) {
             (true, false) => standard.ip,
@@ -121,36 +121,34 @@ impl TrustedProxies {
             // Proxies set one of the two and pass the other on: a client that sends both counts under the proxy's address.
             (true, true) | (false, false) => peer.ip(),
         };
-        let of_standard = match standard.client {
-            Some(at) => elements.get(at).map_or("", |element| element.proto),
-            None => first_of(elements.iter().map(|element| element.proto)),
-        };
+        let of_standard = elements.get(standard.end).map_or("", |element| element.proto);
         let is_plain =
             is_http(of_standard) || is_http(first_of(texts(headers, &X_FORWARDED_PROTO).split(',')));
         let address = if ip == peer.ip() { direct } else { Some(ClientAddress { ip, port: None }) };
         Origin { address, is_plain }
     }
 
-    /// The right-most address that is not of a trusted proxy: each hop appends the address that it saw, so a client may have
-    /// invented all that is left of it.
-    fn client(&self, peer: IpAddr, nodes: Vec<&str>) -> Hop {
-        let mut known = Hop { ip: peer, client: None };
-        for (at, node) in nodes.into_iter().enumerate().rev() {
+    /// The first address from the right that is not of a trusted proxy: each hop appends the address that it saw, so a client may
+    /// have invented all that is left of it. `nodes` begin with the right-most one.
+    fn client<'a>(&self, peer: IpAddr, nodes: impl Iterator<Item = &'a str>) -> Hop {
+        let mut hop = Hop { ip: peer, end: 0 };
+        for (at, node) in nodes.enumerate() {
+            hop.end = at;
             let Some(ip) = node_address(node) else { break };
-            known.ip = ip;
+            hop.ip = ip;
             if !self.contains(ip) {
-                known.client = Some(at);
                 break;
             }
         }
-        known
+        hop
     }
 }
 
+/// Where the search for the address of the client ended.
 struct Hop {
     ip: IpAddr,
-    /// The position of the address, unless it is that of a proxy.
-    client: Option<usize>,
+    /// The position from the right of the node that ended it, or of the left-most one.
+    end: usize,
 }
 
 /// The statement of one proxy: `for` and `proto` of a forwarded-element; RFC 7239 §4.
@@ -160,20 +158,44 @@ struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
+    /// A malformed element names no address, and counts as one of plain HTTP, so that a request gains nothing by it.
     fn read(text: &'a str) -> Self {
-        let mut element = Self { node: "", proto: "" };
-        for pair in quoted_split(text, ';') {
-            let Some((name, value)) = pair.split_once('=') else { continue };
-            let value = value.trim();
-            let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
-            if name.trim().eq_ignore_ascii_case("for") {
-                element.node = value;
-            } else if name.trim().eq_ignore_ascii_case("proto") {
-                element.proto = value;
+        Self::parse(text).unwrap_or(Self { node: "", proto: "http" })
+    }
+
+    fn parse(text: &'a str) -> Option<Self> {
+        let (mut node, mut proto) = (None, None);
+        for pair in split_from_right(text, b';') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = unquoted(value.trim())?;
+            let parameter = match name.trim() {
+                name if name.eq_ignore_ascii_case("for") => &mut node,
+                name if name.eq_ignore_ascii_case("proto") => &mut proto,
+                name if name.contains('"') => return None,
+                _ => continue,
+            };
+            // RFC 7239 §4: each parameter occurs once.
+            if parameter.replace(value).is_some() {
+                return None;
             }
         }
-        element
+        Some(Self { node: node.unwrap_or(""), proto: proto.unwrap_or("") })
     }
+}
+
+/// The elements of `Forwarded`, the right-most one first. Empty ones are ignored (RFC 9110 §5.6.1.2).
+fn elements(forwarded: &str) -> Vec<Element<'_>> {
+    let parts = split_from_right(forwarded, b',').into_iter();
+    parts.filter(|part| !part.trim().is_empty()).map(Element::read).collect()
+}
+
+/// The value without its quotes, as it is between them. `None` if a quote is missing or elsewhere (RFC 9110 §5.6.4).
+fn unquoted(value: &str) -> Option<&str> {
+    let Some(rest) = value.strip_prefix('"') else { return (!value.contains('"')).then_some(value) };
+    let inner = rest.strip_suffix('"')?;
+    // A quote that is left inside is escaped, or the value has several parts.
+    let is_open = |(at, _): (usize, &str)| !is_escaped(&inner.as_bytes()[..at]);
+    (!is_escaped(inner.as_bytes()) && !inner.match_indices('"').any(is_open)).then_some(inner)
 }
 
 /// All values of a header in their order, as if they were one.
@@ -182,20 +204,25 @@ fn texts(headers: &HeaderMap, name: &HeaderName) -> String {
     values.collect::<Vec<_>>().join(",")
 }
 
-/// Splits at the separator, except in a quoted-string.
-fn quoted_split(text: &str, separator: char) -> Vec<&str> {
-    let (mut parts, mut begin, mut quoted, mut escaped) = (Vec::new(), 0, false, false);
-    for (at, c) in text.char_indices() {
-        if c == separator && !quoted {
-            parts.push(&text[begin..at]);
-            begin = at + c.len_utf8();
-        } else if c == '"' && !escaped {
-            quoted = !quoted;
+/// Splits at the separator, except in a quoted-string, and begins at the end of the text: what a proxy appended has the same parts
+/// there whatever is before it, such as a quote of the client's that is never closed.
+fn split_from_right(text: &str, separator: u8) -> Vec<&str> {
+    let (bytes, mut parts, mut end, mut is_quoted) = (text.as_bytes(), Vec::new(), text.len(), false);
+    for (at, byte) in bytes.iter().copied().enumerate().rev() {
+        if byte == separator && !is_quoted {
+            parts.push(&text[at + 1..end]);
+            end = at;
+        } else if byte == b'"' && !(is_quoted && is_escaped(&bytes[..at])) {
+            is_quoted = !is_quoted;
         }
-        escaped = quoted && c == '\\' && !escaped;
     }
-    parts.push(&text[begin..]);
+    parts.push(&text[..end]);
     parts
+}
+
+/// Whether a backslash escapes the character after this text.
+fn is_escaped(before: &[u8]) -> bool {
+    before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
 /// The scheme that the outermost proxy states: proxies append the scheme of their own hop, and between proxies that is often plain

@@ -123,6 +123,69 @@ fn ht_19_the_scheme_of_the_client_is_the_first_of_a_list() {
     }
 }
 
+/// RFC 7239 §4, RFC 9110 §5.6.4: a quote that is open, closed twice or followed by more is no quoted-string.
+#[test]
+fn ht_22_ht_19_a_malformed_element_names_no_address_and_counts_as_plain() {
+    let proxies: TrustedProxies = [network("10.0.0.0/8")].into_iter().collect();
+    for malformed in [
+        "for=203.0.113.5;x=\"",
+        "for=\"203.0.113.5",
+        "for=203.0.113.5\"",
+        "for=\"203.0.113.5\"x",
+        "for=\"203.0.113.5\\\"",
+        "for=203.0.113.5;x=\"a\"b\"c\"",
+        "for=203.0.113.5;\"x\"=a",
+        "for=203.0.113.5;for=1.2.3.4",
+        "for=203.0.113.5;proto=https;Proto=https",
+    ] {
+        check(&proxies, &[("10.0.0.1:9", &[(FWD, malformed)], "10.0.0.1:9", true)]);
+    }
+    for (whole, address) in [
+        ("for=\"203.0.113.5\";x=\"a\\\"b\\\\\"", "203.0.113.5"),
+        ("for=203.0.113.5;x=\";for=1.2.3.4,\"", "203.0.113.5"),
+        ("for=203.0.113.5;;x;", "203.0.113.5"),
+        ("for=203.0.113.5, ,", "203.0.113.5"),
+    ] {
+        check(&proxies, &[("10.0.0.1:9", &[(FWD, whole)], address, false)]);
+    }
+}
+
+/// Every text of up to four of these parts, by a client, before what the proxy appends in the same line or in one of its own.
+#[test]
+fn ht_22_ht_19_nothing_that_a_client_sends_changes_what_the_proxy_appends() {
+    const PARTS: [&str; 8] = ["\"", "\\", ",", ";", "for=6.6.6.6", "x=", "proto=https", "10.0.0.2"];
+    let proxies: TrustedProxies = [network("10.0.0.0/8")].into_iter().collect();
+    let appended = [
+        (FWD, "for=9.9.9.9;proto=http", "9.9.9.9", true),
+        (FWD, "for=\"9.9.9.9:1\";by=\"_a,\\\";b\"", "9.9.9.9", false),
+        (FWD, "for=_hidden;proto=http", "10.0.0.1:9", true),
+        (FWD, "for=9.9.9.9;proto=http, for=10.0.0.3", "9.9.9.9", true),
+        (XFF, "9.9.9.9", "9.9.9.9", false),
+        (XFF, "unknown", "10.0.0.1:9", false),
+    ];
+    let mut prefixes = vec![String::new()];
+    let mut begin = 0;
+    for _ in 0..4 {
+        let end = prefixes.len();
+        for at in begin..end {
+            prefixes.extend(PARTS.map(|part| format!("{}{part}", prefixes[at])));
+        }
+        begin = end;
+    }
+    for prefix in &prefixes {
+        for (name, own, address, is_plain) in appended {
+            let line = format!("{prefix}, {own}");
+            check(
+                &proxies,
+                &[
+                    ("10.0.0.1:9", &[(name, &line)], address, is_plain),
+                    ("10.0.0.1:9", &[(name, prefix), (name, own)], address, is_plain),
+                ],
+            );
+        }
+    }
+}
+
 const XFF: &str = "X-Forwarded-For";
 const XFP: &str = "X-Forwarded-Proto";
 const FWD: &str = "Forwarded";
