@@ -1,5 +1,7 @@
 //! Real proxies in front of a catalog, with the configurations of `docs/proxies.md`; RI-04 of the conformance list.
 
+mod haproxy;
+
 use crate::support::*;
 use serde_json::json;
 use std::io::{Read, Write};
@@ -376,24 +378,4 @@ fn ri_04_caddy_asks_about_every_request() {
     let file = site.place.file("Caddyfile", &configuration);
     site.start(&address, "caddy", &["run", "--adapter", "caddyfile", "--config", &file]);
     site.check_asking();
-}
-
-#[test]
-fn ri_04_haproxy_verifies_tokens_itself() {
-    if !is_installed("haproxy") {
-        return;
-    }
-    let (mut site, address) = (Site::new(&["--issuer", "https://tokens.example"]), free_address());
-    let keys = site.place.run(&["key", "list", "--json"]).done().json();
-    let kid = keys[0]["kid"].as_str().unwrap_or_else(|| panic!("{keys}")).to_owned();
-    let pem = site.place.run(&["key", "show", &kid, "--pem"]).done().out;
-    let pem = site.place.file("tokenberg.pem", &pem);
-    let configuration = format!(
-        "defaults\n    timeout connect 5s\n    timeout client 30s\n    timeout server 30s\n\n{}\n",
-        site.sample("haproxy", &address).replace("/etc/haproxy/tokenberg.pem", &pem)
-    );
-    let file = site.place.file("haproxy.cfg", &configuration);
-    site.start(&address, "haproxy", &["-f", &file]);
-    let name = "a%20etl%2C%25";
-    site.check(&[("Subject", name), ("Issuer", ""), ("Client", name), ("Scope", ""), ("Actors", "")]);
 }
