@@ -97,6 +97,12 @@ pub(crate) fn on_one_line(text: &str) -> String {
     without_controls(&text.replace('\n', "\\n"))
 }
 
+/// The number with the name of what it counts, which gets an `s` unless it is one.
+pub(crate) fn counted(number: impl Into<i128>, name: &str) -> String {
+    let number: i128 = number.into();
+    format!("{number} {name}{}", if number == 1 { "" } else { "s" })
+}
+
 /// The rows below a heading, as columns of equal width.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     columns(&std::iter::once(heading.map(str::to_owned)).chain(rows).collect::<Vec<_>>())

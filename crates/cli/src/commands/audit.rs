@@ -10,9 +10,11 @@ use crate::output::{Output, on_one_line, print};
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, moment_text};
 use clap::{Args, Subcommand, ValueEnum};
+use std::num::NonZeroU32;
+use std::ops::ControlFlow;
 use std::time::Duration;
-use tokenberg_core::Lifetime;
-use tokenberg_store::{AuditCursor, AuditEntry, Store};
+use tokenberg_core::{Lifetime, Timestamp};
+use tokenberg_store::{AuditCursor, AuditEntry, AuditPosition, AuditSelection, Store};
 
 /// `tokenberg audit`
 #[derive(Debug, Args)]
@@ -24,6 +26,8 @@ Examples:
       why requests of etl were refused in the last hour
   tokenberg audit --since 2026-11-17 --until 2026-11-18 --subject alice --outcome granted
       tokens for alice on one day, in UTC; `secret` names the client secret that was used
+  tokenberg audit --client etl --last 20
+      the newest 20 records of etl
   tokenberg audit --request 0f02ab13
   tokenberg audit --since 7d --json | jq -r 'select(.outcome == \"granted\") | .scope_out'
   tokenberg audit --since now --follow
@@ -56,6 +60,10 @@ pub(crate) struct Audit {
 
     #[command(flatten)]
     filter: Filter,
+
+    /// Only the newest of these records, the oldest of them first
+    #[arg(long, value_name = "NUMBER", conflicts_with = "follow")]
+    last: Option<NonZeroU32>,
 
     /// Keep printing new records until interrupted
     #[arg(long)]
@@ -132,8 +140,14 @@ pub(crate) fn run(common: &Common, arguments: Audit, output: Output) -> anyhow::
             Some(What::Prune(prune)) => audit_prune::prune(&store, &prune, now, output).await,
             None => {
                 let printed = Printed::new(arguments.format, output);
-                let cursor = AuditCursor::since(since).until(until).selecting(arguments.filter.selection());
-                show(&store, cursor, printed, arguments.follow).await
+                let selection = arguments.filter.selection();
+                match arguments.last {
+                    Some(most) => show_last(&store, most, (since, until), selection, printed).await,
+                    None => {
+                        let cursor = AuditCursor::since(since).until(until).selecting(selection);
+                        show(&store, cursor, printed, arguments.follow).await
+                    }
+                }
             }
         };
         store.close().await;
@@ -188,6 +202,42 @@ async fn show(store: &Store, mut cursor: AuditCursor, printed: Printed, follow: 
             return Ok(());
         }
     }
+}
+
+/// How far, in milliseconds, records may be out of order, because clocks differ or were set back.
+const DISORDER: i64 = 300_000;
+
+/// Prints the newest records. They are read backwards, so that this takes no longer where there are millions.
+async fn show_last(
+    store: &Store,
+    most: NonZeroU32,
+    (since, until): (Option<Timestamp>, Option<Timestamp>),
+    selection: AuditSelection,
+    printed: Printed,
+) -> anyhow::Result<()> {
+    let milliseconds = |time: Timestamp| time.as_seconds().saturating_mul(1000);
+    let since = since.map_or(i64::MIN, milliseconds);
+    let mut position =
+        until.map_or_else(AuditPosition::default, |until| AuditPosition::before(milliseconds(until)));
+    position = position.selecting(selection);
+    let mut newest = Vec::new();
+    let take = |entry: AuditEntry| {
+        let is_older = entry.at < since.saturating_sub(DISORDER);
+        if entry.at >= since {
+            newest.push(entry);
+        }
+        if is_older || newest.len() >= most.get() as usize {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    store.read_audit_backwards(&mut position, take).await?;
+    if let Printed::Table(_) = printed {
+        print(&audit_table::heading())?;
+    }
+    let lines: String = newest.iter().rev().map(|entry| printed.text(entry)).collect();
+    Ok(print(&lines)?)
 }
 
 async fn verify(store: &Store, noted: &[String], output: Output) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use super::confirming::Confirming;
 use crate::failure::wrong_usage;
 use crate::moment_text;
-use crate::output::{Output, facts};
+use crate::output::{Output, counted, facts};
 use clap::Args;
 use serde_json::{Value, json};
 use tokenberg_core::Timestamp;
@@ -43,7 +43,9 @@ pub(super) async fn prune(
     let until = moment_text::with_distance(before, now);
     let effects = [
         format!(
-            "{records} records of {chains} chains from before {until} are removed; to keep them, first run `tokenberg audit --until {} > FILE`",
+            "to be removed: {} of {} from before {until}; to keep them, first run `tokenberg audit --until {} > FILE`",
+            counted(records, "record"),
+            counted(chains as u64, "chain"),
             moment_text::written(before)
         ),
         "refusals, grants and changes of that time can no longer be explained".to_owned(),
@@ -54,7 +56,7 @@ pub(super) async fn prune(
     let removed = store.prune_audit(before).await?;
     output.show(
         || json!({"removed": removed, "before": moment_text::written(before)}),
-        || format!("removed {removed} records from before {until}"),
+        || format!("removed {} from before {until}", counted(removed, "record")),
     )?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The output of `tokenberg audit`: records as lines of JSON, and the result of verifying them; conformance SE-05, SE-06.
 
-use crate::output::{in_sight, on_one_line, table};
-use serde_json::{Map, Value, json};
+use super::audit_record::is_record;
+use crate::output::{counted, in_sight, on_one_line, table};
+use serde_json::{Value, json};
 use tokenberg_store::{
     AcknowledgedRestore, AuditEntry, AuditReport, Break, ChainReport, Difference, SchemaDifference, StoreLoss,
 };
@@ -24,19 +25,18 @@ pub(crate) fn line(entry: &AuditEntry) -> String {
             line.push_str(&format!(",\"damaged\":true,\"record\":{record}}}"));
         }
     }
-    // In JSON these are raw only between strings.
-    if line.bytes().any(|byte| byte < b' ') {
-        line = line.replace(['\n', '\r', '\t'], " ");
+    // Most records have nothing else.
+    if !line.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        // In JSON these are raw only between strings.
+        line = in_sight(&line.replace(['\n', '\r', '\t'], " "));
     }
-    let mut line = in_sight(&line);
     line.push('\n');
     line
 }
 
 /// The members of a record, without the braces.
 fn members(record: &str) -> Option<&str> {
-    let read: Map<String, Value> = serde_json::from_str(record).ok()?;
-    if ["time", "chain", "number", "damaged"].iter().any(|name| read.contains_key(*name)) {
+    if !is_record(record) {
         return None;
     }
     record.trim_ascii().strip_prefix('{')?.strip_suffix('}').map(str::trim_ascii)
@@ -142,11 +142,13 @@ pub(crate) fn text(report: &AuditReport) -> String {
             report.uncompared
         ));
     }
-    let unwitnessed = report.chains.iter().filter(|chain| chain.witnessed == 0 && chain.last > 0).count();
+    let unwitnessed =
+        report.chains.iter().filter(|chain| chain.witnessed == 0 && chain.last > 0).count() as u64;
     if unwitnessed > 0 {
         text.push_str(&format!(
-            "{unwitnessed} chains have no witness, because only earlier versions wrote to them or no other chain has witnessed them \
-             yet: the removal of their last records would not be detected.\n"
+            "Without a witness: {}, because only earlier versions wrote there or no other chain has witnessed it yet; the removal of \
+             the last records would not be detected.\n",
+            counted(unwitnessed, "chain")
         ));
     }
     let notes: Vec<String> = report
@@ -156,8 +158,8 @@ pub(crate) fn text(report: &AuditReport) -> String {
         .map(|chain| on_one_line(&note(chain)))
         .collect();
     text.push_str(&format!(
-        "{} records. Keep these notes outside of the store, and verify them later with --noted:\n{}\n",
-        report.records(),
+        "{}. Keep these notes outside of the store, and verify them later with --noted:\n{}\n",
+        counted(report.records(), "record"),
         notes.join("\n")
     ));
     text

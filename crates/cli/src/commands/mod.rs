@@ -6,6 +6,7 @@ pub(crate) mod audit;
 mod audit_filter;
 mod audit_ocsf;
 mod audit_prune;
+mod audit_record;
 mod audit_table;
 mod audit_text;
 pub(crate) mod backup;

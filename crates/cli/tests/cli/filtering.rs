@@ -34,6 +34,12 @@ fn se_06_filters_select_records_and_a_granted_one_names_the_secret_that_was_used
     assert_eq!(secrets[..3], [one, &second["secret_id"], one], "{granted:#?}");
     // A renewal is authenticated by a token and by no secret.
     assert_eq!((secrets.len(), secrets[3]), (4, &Value::Null));
+    let last =
+        |more: &[&str]| records(&place, &[&["--client", "etl", "--outcome", "granted"], more].concat());
+    assert_eq!(last(&["--last", "2"]), granted[2..]);
+    assert_eq!(last(&["--last", "100", "--since", "1h", "--until", "now"]), granted);
+    assert!(last(&["--last", "3", "--until", "1h ago"]).is_empty());
+    assert!(last(&["--last", "3", "--since", "+1h"]).is_empty());
     let refused = records(&place, &["--outcome", "refused"]);
     assert_eq!(refused.len(), 2, "{refused:#?}");
     assert_eq!(records(&place, &["--outcome", "refused", "--client", "spark"]).len(), 1);
@@ -53,6 +59,8 @@ fn se_06_filters_select_records_and_a_granted_one_names_the_secret_that_was_used
     for (wrong, tip) in [
         (&["--since", "1h", "--until", "2h"][..], "is not before --until"),
         (&["--outcome", "denied"], "invalid_client"),
+        (&["--last", "0"], "--last"),
+        (&["--last", "1", "--follow"], "--follow"),
         (&["--outcome", "grantd"], "did you mean `granted`?"),
     ] {
         let said = place.run(&[&["audit"], wrong].concat());

@@ -1,5 +1,6 @@
 //! Reads the chains backwards: the youngest records first.
 
+use crate::audit::matching::Matcher;
 use crate::audit::read::{AuditEntry, WAITED, WINDOW, entries};
 use crate::audit::row::count;
 use crate::audit::selection::AuditSelection;
@@ -288,8 +289,9 @@ impl Store {
             chain.readable.push((after, begin));
         }
         let (from, until) = (chain.from, chain.until);
+        let matcher = Matcher::new(selection);
         let is_wanted = |number, at, record: &str| {
-            number <= from && until.is_none_or(|until| at < until) && selection.selects(record)
+            number <= from && until.is_none_or(|until| at < until) && matcher.selects(record)
         };
         let rows = self.rows(&chain.chain, (begin, to), selection).await?;
         for row in rows.iter().rev() {

@@ -26,6 +26,7 @@ mod latest;
 mod ledger;
 mod link;
 mod load;
+mod matching;
 mod observed;
 mod queue;
 mod read;

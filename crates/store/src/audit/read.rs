@@ -1,5 +1,6 @@
 //! Reads the chains in the order of time: all records, selected ones, or those since the last read.
 
+use crate::audit::matching::Matcher;
 use crate::audit::row::{Record, records};
 use crate::audit::selection::AuditSelection;
 use crate::audit::{INSTALLATION, Row};
@@ -38,7 +39,7 @@ pub struct AuditCursor {
 }
 
 /// How many records of a chain are read at once: some rows of 256.
-const PAGE: i64 = 1024;
+const PAGE: i64 = 4096;
 /// For how many records the summaries are read at once.
 pub(super) const WINDOW: i64 = 131_072;
 /// How long, in milliseconds, a record may have waited in memory before it was written: the time of a row is that of its youngest
@@ -96,8 +97,15 @@ impl AuditCursor {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    fn takes(&self, at: i64, record: &str) -> bool {
-        at >= self.since && self.until.is_none_or(|until| at < until) && self.selection.selects(record)
+    fn is_in_time(&self, at: i64) -> bool {
+        at >= self.since && self.until.is_none_or(|until| at < until)
+    }
+
+    fn has_read(&mut self, chain: &str, number: i64) {
+        match self.read.get_mut(chain) {
+            Some(read) => *read = number,
+            None => drop(self.read.insert(chain.to_owned(), number)),
+        }
     }
 }
 
@@ -157,7 +165,7 @@ impl Store {
                 return Ok(());
             }
             for page in pages.iter().filter(|page| page.entries.is_empty()) {
-                cursor.read.insert(page.chain.clone(), page.last);
+                cursor.has_read(&page.chain, page.last);
             }
             pages.retain(|page| !page.entries.is_empty());
             let oldest = pages.iter().filter_map(|page| page.entries.front()).map(|entry| entry.at).min();
@@ -174,7 +182,7 @@ impl Store {
                 return Ok(());
             };
             let Some(entry) = page.entries.pop_front() else { return Ok(()) };
-            cursor.read.insert(page.chain.clone(), entry.number);
+            cursor.has_read(&page.chain, entry.number);
             take(entry)?;
         }
     }
@@ -212,9 +220,12 @@ impl Store {
         if end < to {
             page.readable.push_front((end, to));
         }
+        let matcher = Matcher::new(&cursor.selection);
         for row in &self.rows(&page.chain, (after, end), &cursor.selection).await? {
             // The cursor may be inside of a row.
-            let is_wanted = |number, at, record: &str| number > page.read && cursor.takes(at, record);
+            let is_wanted = |number, at, record: &str| {
+                number > page.read && cursor.is_in_time(at) && matcher.selects(record)
+            };
             page.entries.extend(entries(&page.chain, row, is_wanted));
         }
         Ok(())

@@ -75,29 +75,8 @@ impl AuditSelection {
         *self == Self::default()
     }
 
-    /// Whether the record is selected. One that is not a JSON object may have been anything, so it always is.
-    #[must_use]
-    pub fn selects(&self, record: &str) -> bool {
-        if self.is_everything() {
-            return true;
-        }
-        let is_object = record.starts_with('{') && record.ends_with('}');
-        if is_object && !self.texts().all(|text| record.contains(&*text)) {
-            return false;
-        }
-        if is_object
-            && self.subject.is_none()
-            && self.issuer.is_none()
-            && text_of(record, "outcome").is_some()
-        {
-            return self.matches_texts(|name| text_of(record, name), AuditKind::Decision);
-        }
-        let parsed: Option<Value> = serde_json::from_str(record).ok();
-        parsed.filter(Value::is_object).is_none_or(|record| self.matches(&record))
-    }
-
     /// The texts that a selected record contains, as JSON writes them.
-    fn texts(&self) -> impl Iterator<Item = Box<str>> {
+    pub(super) fn texts(&self) -> impl Iterator<Item = Box<str>> {
         let Self { client, subject, issuer, outcome, request, reason, kind: _ } = self;
         let outcome = outcome.as_ref().filter(|outcome| ***outcome != *Self::REFUSED);
         [client.as_ref(), subject.as_ref(), issuer.as_ref(), request.as_ref(), reason.as_ref(), outcome]
@@ -129,64 +108,10 @@ impl AuditSelection {
         ];
         all.into_iter().filter_map(|(role, name)| Some((role, name?))).collect()
     }
-
-    fn matches(&self, record: &Value) -> bool {
-        let text = |name: &str| record.get(name).and_then(Value::as_str);
-        let has = |wanted: &Option<Box<str>>, names: &[&str]| {
-            wanted.as_deref().is_none_or(|wanted| names.iter().any(|name| text(name) == Some(wanted)))
-        };
-        let list = |name: &str| record.get(name).and_then(Value::as_array).into_iter().flatten();
-        let has_actor = |wanted: &Option<Box<str>>| {
-            wanted.as_deref().is_some_and(|wanted| list("actors").any(|actor| actor == wanted))
-        };
-        let has_claimed = |wanted: &Option<Box<str>>, claim: &str| {
-            let mut claimed = list("presented").filter_map(|token| token.get(claim)?.as_str());
-            wanted
-                .as_deref()
-                .is_some_and(|wanted| claimed.any(|shown| shown == wanted || unquoted(shown) == Some(wanted)))
-        };
-        let kind = AuditKind::of(|member| record.get(member).is_some());
-        self.matches_texts(|name| text(name).map(Cow::Borrowed), kind)
-            && (has(&self.subject, &["subject", "issuer_subject"])
-                || has_actor(&self.subject)
-                || has_claimed(&self.subject, "sub"))
-            && (has(&self.issuer, &["issuer", "subject_issuer"]) || has_claimed(&self.issuer, "iss"))
-    }
-
-    /// Whether the members that are texts match, but for subject and issuer, which are also in lists.
-    fn matches_texts<'a>(&self, text: impl Fn(&str) -> Option<Cow<'a, str>>, kind: AuditKind) -> bool {
-        let is = |wanted: &str, name: &str| text(name).is_some_and(|found| found == wanted);
-        let has_outcome = self.outcome.as_deref().is_none_or(|wanted| match text("outcome") {
-            Some(outcome) if wanted == Self::REFUSED => Outcome::is_error(&outcome),
-            outcome => outcome.as_deref() == Some(wanted),
-        });
-        has_outcome
-            && self.kind.is_none_or(|wanted| wanted == kind)
-            && self.client.as_deref().is_none_or(|wanted| is(wanted, "client") || is(wanted, "owner"))
-            && self
-                .request
-                .as_deref()
-                .is_none_or(|wanted| text("request_id").is_some_and(|id| id.starts_with(wanted)))
-            && self
-                .reason
-                .as_deref()
-                .is_none_or(|wanted| text("reason").is_some_and(|why| why.contains(wanted)))
-    }
-}
-
-/// A member of a decision that is a text, without parsing the rest: a decision has no other object with such a member in it, and in
-/// texts, quotation marks are escaped.
-fn text_of<'a>(record: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    let begun = record.match_indices(name).find_map(|(at, _)| {
-        let is_key = record.get(..at).is_some_and(|before| before.ends_with('"'));
-        record.get(at + name.len()..)?.strip_prefix("\":\"").filter(|_| is_key)
-    })?;
-    let raw = begun.get(..end_of_string(begun)?)?;
-    decoded(raw)
 }
 
 /// The text between the quotation marks of JSON.
-fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decoded(raw: &str) -> Option<Cow<'_, str>> {
     if !raw.contains('\\') {
         return Some(raw.into());
     }
@@ -194,7 +119,7 @@ fn decoded(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The text between quotation marks: earlier versions recorded claims as quoted excerpts.
-fn unquoted(text: &str) -> Option<&str> {
+pub(super) fn unquoted(text: &str) -> Option<&str> {
     text.strip_prefix('"')?.strip_suffix('"')
 }
 
@@ -207,7 +132,7 @@ fn beginning_of_request(id: &str) -> Option<&str> {
 /// Passes on each name in a record by which it can be selected.
 ///
 /// It reads strings and no structure, so that a summary of many records costs little. A nested member may add names that
-/// [`AuditSelection::matches`] does not compare, and none is missing.
+/// [`x does not compare, and none is missing.
 pub(crate) fn names_in(record: &str, mut found: impl FnMut(Role, &str)) {
     let (mut rest, mut role) = (record, None);
     while let Some((_, begun)) = rest.split_once('"') {
@@ -255,7 +180,7 @@ pub(crate) fn names_in(record: &str, mut found: impl FnMut(Role, &str)) {
 }
 
 /// Where the string ends, whose first quotation mark is before `text`.
-fn end_of_string(text: &str) -> Option<usize> {
+pub(super) fn end_of_string(text: &str) -> Option<usize> {
     let mut is_escaped = false;
     text.bytes().position(|byte| match byte {
         _ if is_escaped => {
