@@ -80,6 +80,11 @@ async fn se_06_summaries_find_what_reading_all_finds_and_hide_nothing() {
     world.execute(KEEP).await;
     world.execute("UPDATE audit_records SET record = replace(record, '\"client\":\"often\"', '\"client\":\"rare\"')").await;
     assert!(found(&store, "rare").await < 2000, "rows of which a summary says no are skipped");
+    // A summary from before a restore, when other records had the numbers.
+    world.execute("UPDATE audit_records SET at = at + 1").await;
+    assert_eq!(found(&store, "rare").await, 5001);
+    world.execute("UPDATE audit_records SET at = at - 1").await;
+    assert!(found(&store, "rare").await < 2000);
     // Forged, cut and removed summaries, and those of other records, are ignored.
     for change in [
         "UPDATE audit_segments SET names = hash_of_nothing",
@@ -95,6 +100,10 @@ async fn se_06_summaries_find_what_reading_all_finds_and_hide_nothing() {
     world.execute(RESTORE).await;
     assert_eq!((found(&store, "rare").await, found(&store, "often").await), (6, 4995));
     assert!(store.verify_audit().await.unwrap().is_whole());
+    // Neither does a removed head hide the records of its chain.
+    world.execute("DELETE FROM audit_heads WHERE chain <> 'installation'").await;
+    assert_eq!((found(&store, "rare").await, found(&store, "often").await), (6, 4995));
+    assert!(!store.verify_audit().await.unwrap().is_whole());
 }
 
 #[tokio::test]

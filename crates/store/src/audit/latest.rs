@@ -224,10 +224,15 @@ impl Store {
         Ok(found)
     }
 
-    /// The times of the heads with their chains and the times of their first rows, the youngest head last.
+    /// The times of the heads with their chains and the times of their first rows, the youngest head last. A chain whose head was
+    /// removed counts with its rows.
     async fn heads_by_time(&self) -> Result<Vec<(i64, String, Option<i64>)>, StoreError> {
-        let read = "SELECT at, chain, (SELECT MIN(at) FROM audit_records r WHERE r.chain = h.chain) \
-                    FROM audit_heads h ORDER BY at, chain";
+        let read = "WITH RECURSIVE known (chain) AS (SELECT MIN(chain) FROM audit_records UNION ALL \
+            SELECT (SELECT MIN(chain) FROM audit_records WHERE chain > known.chain) FROM known WHERE known.chain IS NOT NULL) \
+            SELECT at, chain, (SELECT MIN(at) FROM audit_records r WHERE r.chain = h.chain) AS begin_at FROM audit_heads h \
+            UNION ALL SELECT (SELECT MAX(at) FROM audit_records r WHERE r.chain = known.chain), chain, \
+            (SELECT MIN(at) FROM audit_records r WHERE r.chain = known.chain) FROM known \
+            WHERE chain IS NOT NULL AND chain NOT IN (SELECT chain FROM audit_heads) ORDER BY 1, 2";
         self.0.db.all(read, &[]).await
     }
 

@@ -50,9 +50,17 @@ impl Links {
         self.sign(b"anchor", &[chain.as_bytes(), &first.to_be_bytes(), before])
     }
 
-    /// The seal of a summary of records.
-    pub(crate) fn segment(&self, chain: &str, first: i64, number: i64, names: &[u8]) -> [u8; 32] {
-        self.sign(b"segment", &[chain.as_bytes(), &first.to_be_bytes(), &number.to_be_bytes(), names])
+    /// The seal of a summary of records, the last of which are in a row of this time. After a restore, other records get the same
+    /// numbers, but not the same time.
+    pub(crate) fn segment(
+        &self,
+        chain: &str,
+        first: i64,
+        (number, at): (i64, i64),
+        names: &[u8],
+    ) -> [u8; 32] {
+        let numbers = [first, number, at].map(i64::to_be_bytes).concat();
+        self.sign(b"segment", &[chain.as_bytes(), &numbers, names])
     }
 
     /// A keyed hash that stands for a longer text in comparisons.

@@ -22,14 +22,16 @@ impl Store {
         if wanted.is_empty() || self.schema().from < SCHEMA {
             return Ok(vec![(after, to)]);
         }
-        let read = "SELECT number, first, names, seal FROM audit_segments \
-                    WHERE chain = $1 AND number > $2 AND number < $3 ORDER BY number";
-        let rows: Vec<(i64, i64, Vec<u8>, Vec<u8>)> =
+        // The time of the row and not its hash, which SQLite finds behind all records of the row only.
+        let read = "SELECT s.number, s.first, r.at, s.names, s.seal FROM audit_segments s \
+                    JOIN audit_records r ON r.chain = s.chain AND r.number = s.number \
+                    WHERE s.chain = $1 AND s.number > $2 AND s.number < $3 ORDER BY s.number";
+        let rows: Vec<(i64, i64, i64, Vec<u8>, Vec<u8>)> =
             self.0.db.all(read, values![chain, after, to.saturating_add(MOST)]).await?;
         let (mut readable, mut begin) = (Vec::new(), after);
-        for (number, first, names, seal) in rows {
+        for (number, first, at, names, seal) in rows {
             let may_have = wanted.iter().all(|hash| may_contain(&names, *hash));
-            let is_ours = || self.0.links.segment(chain, first, number, &names).as_slice() == seal;
+            let is_ours = || self.0.links.segment(chain, first, (number, at), &names).as_slice() == seal;
             if may_have || first > to || !is_ours() {
                 continue;
             }

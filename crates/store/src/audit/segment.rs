@@ -5,8 +5,8 @@
 //! audit_segments   └──────┘└──────┘       some hundred records each, whole rows; what follows the last one is read
 //! ```
 //!
-//! A summary is a Bloom filter with ten bits for each name, sealed with the key of the chains. One whose seal is wrong is ignored, so
-//! a changed or removed summary hides no record. Nodes of the version before write none.
+//! A summary is a Bloom filter with ten bits for each name, sealed with the key of the chains and the time of its last row. One whose
+//! seal is wrong is ignored, so a changed or removed summary hides no record, and neither does one from before a restore. Nodes of the version before write none.
 
 use crate::audit::selection::{Role, names_in};
 use crate::audit::{Links, Row};
@@ -42,14 +42,14 @@ pub(crate) struct Gathering {
 impl Gathering {
     /// Adds the next row of the chain. Returns the summary that it completes; the last row completes one in any case.
     pub(crate) fn add(&mut self, links: &Links, chain: &str, row: &Row, is_last: bool) -> Option<Segment> {
-        let (number, _, text, _) = row;
+        let (number, at, text, _) = row;
         names_in(text, |role, name| {
             self.hashes.insert(hash(role, name));
         });
         (is_last || number - self.before >= LEAST).then(|| {
             let names = bloom(&self.hashes);
             let first = self.before + 1;
-            let seal = links.segment(chain, first, *number, &names);
+            let seal = links.segment(chain, first, (*number, *at), &names);
             *self = Self { before: *number, hashes: HashSet::new() };
             Segment { number: *number, first, names, seal }
         })
@@ -126,6 +126,6 @@ mod tests {
         let row: Row = (1, 5, r#"{"client":"etl"}"#.to_owned(), Vec::new());
         let segment = Gathering::default().add(&links, "c", &row, true).unwrap();
         assert_eq!((segment.first, segment.number, segment.names), (1, 1, vec![201, 36]));
-        assert_eq!(segment.seal[..4], [17, 152, 141, 193]);
+        assert_eq!(segment.seal[..4], [149, 188, 135, 21]);
     }
 }
