@@ -15,6 +15,16 @@
 //! # Ok(()) }
 //! ```
 //!
+//! ```no_run
+//! use std::net::TcpListener;
+//! use tokenberg_actix::{ServerBuilder, TokenService};
+//! # fn f(service: TokenService) -> Result<(), Box<dyn std::error::Error>> {
+//! // A whole server. It runs until `Handle::drain`, which the program calls on SIGTERM.
+//! let server = ServerBuilder::new(service).listen(TcpListener::bind("127.0.0.1:8183")?).run()?;
+//! # drop(server);
+//! # Ok(()) }
+//! ```
+//!
 //! For host applications: their own middleware and actix features apply to these routes as well, except `middleware::Compress`,
 //! which leaves token responses as they are. With `http2`, the limits of this crate for HTTP/1.1 do not hold; it is not enabled here. Our own server accepts header lines that end with a bare line feed, as RFC 9112 §2.2
 //! permits; proxies in front of it should be strict.

@@ -31,6 +31,19 @@ const LARGE_BODIES: usize = 8;
 const SIGNATURES_WAITING: usize = 4096;
 
 /// Builds a [`TokenService`]; everything but policy and world has a default.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenberg_actix::{Fixed, TokenService};
+/// use tokenberg_core::{Answers, Policy, Revocations};
+///
+/// fn service(policy: Policy, answers: impl Answers + 'static, revocations: impl Revocations + 'static) -> TokenService {
+///     TokenService::builder(policy, Fixed::new(answers))
+///         .revocations(revocations)
+///         .body_timeout(Duration::from_secs(2))
+///         .build()
+/// }
+/// ```
 #[must_use = "a builder does nothing until it is built"]
 pub struct TokenServiceBuilder {
     policy: Policy,

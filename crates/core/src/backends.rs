@@ -15,6 +15,27 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub type Writing<'a> = BoxFuture<'a, Result<(), NotWritten>>;
 
 /// Revokes tokens, durably before any response reports it.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use tokenberg_core::backends::{NotWritten, Writing};
+/// use tokenberg_core::token::TokenId;
+/// use tokenberg_core::{Revocation, Revocations, Revoke, Timestamp};
+///
+/// /// In the memory of one process. A database writes it here, and the future is ready when it is on disk.
+/// struct Revoked(Mutex<Vec<(TokenId, Revocation, Timestamp)>>);
+///
+/// impl Revocations for Revoked {
+///     fn revoke<'a>(&'a self, revoke: &'a Revoke) -> Writing<'a> {
+///         Box::pin(async move {
+///             let failed = |_| NotWritten { reason: "another write panicked".to_owned() };
+///             let revoked = (revoke.id().clone(), revoke.family(), revoke.until());
+///             self.0.lock().map_err(failed)?.push(revoked);
+///             Ok(())
+///         })
+///     }
+/// }
+/// ```
 pub trait Revocations: Send + Sync {
     /// Writes it durably; every later answer of this process takes it into account.
     ///
@@ -30,12 +51,65 @@ pub trait Revocations: Send + Sync {
 }
 
 /// Stores the use of single-use identifiers, for all nodes together.
+///
+/// ```
+/// use std::collections::HashSet;
+/// use std::sync::Mutex;
+/// use tokenberg_core::SingleUse;
+/// use tokenberg_core::backends::{BoxFuture, NotWritten};
+/// use tokenberg_core::token::SingleUseId;
+///
+/// /// In the memory of one process. In SQL it is an insert that does nothing if the row is there, and the number of inserted rows.
+/// struct Used(Mutex<HashSet<(Box<str>, Box<str>)>>);
+///
+/// impl SingleUse for Used {
+///     fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>> {
+///         Box::pin(async move {
+///             let failed = |_| NotWritten { reason: "another write panicked".to_owned() };
+///             Ok(self.0.lock().map_err(failed)?.insert((once.namespace.clone(), once.id.clone())))
+///         })
+///     }
+/// }
+/// ```
 pub trait SingleUse: Send + Sync {
     /// Uses the identifier up: returns `true` exactly once, to the first caller, after it is on disk.
     fn use_once<'a>(&'a self, once: &'a SingleUseId) -> BoxFuture<'a, Result<bool, NotWritten>>;
 }
 
 /// Holds the keys of issuers that publish them at an address, and fetches them.
+///
+/// `IssuerKeySets` of `tokenberg-jose` implements it. A resource server of any framework verifies a token like this:
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokenberg_core::backends::KeysUnavailable;
+/// use tokenberg_core::token::Possession;
+/// use tokenberg_core::{
+///     AccessTokenClaims, IssuerKeys, KeySource, Timestamp, TokenFault, TokenVerification, Trust, TrustedIssuer,
+/// };
+///
+/// enum NoCaller {
+///     /// 401 with `WWW-Authenticate: Bearer error="invalid_token"`; the reason is for the log.
+///     Token(TokenFault),
+///     /// 503 with `Retry-After`: an outage is never the fault of the caller.
+///     Away(KeysUnavailable),
+/// }
+///
+/// /// `token` follows `Bearer ` in the only `Authorization` of the request; without one, the response is 401 with the challenge `Bearer`.
+/// async fn caller(
+///     token: &str,
+///     verification: &TokenVerification,
+///     keys: &impl IssuerKeys,
+///     now: Timestamp,
+/// ) -> Result<Arc<AccessTokenClaims>, NoCaller> {
+///     let (issuer, trust) = (verification.issuer().clone(), Trust::new(KeySource::Discovery));
+///     let issuer = TrustedIssuer { issuer, enabled: true, trust };
+///     let token = verification.framed(token).map_err(NoCaller::Token)?;
+///     let verified = keys.verify(&issuer, &token, now).await.map_err(NoCaller::Away)?;
+///     // The caller has proven possession of no key, so a token that is bound to one is refused.
+///     verification.claims(&token, verified, now, &Possession::default()).map_err(NoCaller::Token)
+/// }
+/// ```
 pub trait IssuerKeys: Send + Sync {
     /// Checks the signature with the keys of this issuer, fetching them if necessary. Never called for an issuer that is not trusted, nor
     /// with an address from a token (conformance KS-06).
@@ -51,6 +125,20 @@ pub trait IssuerKeys: Send + Sync {
 ///
 /// The public half of the key has to be in [`Keys::jwks`](crate::Keys::jwks) before it signs, and to verify there for as long as its
 /// tokens live.
+///
+/// ```
+/// use tokenberg_core::answers::SigningFault;
+/// use tokenberg_core::flow::Sign;
+/// use tokenberg_core::{Granted, NotGranted, Signer};
+///
+/// /// The last step of a request, [`Step::Sign`](tokenberg_core::Step::Sign), in the loop of an adapter.
+/// async fn signed(question: Sign, signer: &impl Signer) -> Result<Granted, NotGranted> {
+///     let (key, algorithm) = signer.key(question.now()).ok_or(SigningFault::NoKey)?;
+///     let input = question.signing_input(&key, algorithm)?;
+///     let signature = signer.sign(&key, input.as_bytes()).await?;
+///     Ok(input.signed_by(&signature))
+/// }
+/// ```
 pub trait Signer: Send + Sync {
     /// The name and the algorithm of the key that signs at `now`. With `None`, the keys of the world sign.
     fn key(&self, now: Timestamp) -> Option<(KeyId, Algorithm)>;
@@ -96,6 +184,32 @@ pub struct DeviceFault(pub String);
 
 /// The traits [`SingleUse`] and [`IssuerKeys`] for a program that may block, for [`drive`](crate::drive) and [`inquire`](crate::inquire).
 /// `()` has no memory and fetches nothing.
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::collections::HashSet;
+/// use tokenberg_core::backends::{Blocking, KeysUnavailable, NotWritten};
+/// use tokenberg_core::token::SingleUseId;
+/// use tokenberg_core::{CompactJws, SignatureFault, Timestamp, TrustedIssuer, Verified};
+///
+/// /// Has a memory, and fetches no keys.
+/// struct Backend(RefCell<HashSet<(Box<str>, Box<str>)>>);
+///
+/// impl Blocking for Backend {
+///     fn use_once(&self, once: &SingleUseId) -> Result<bool, NotWritten> {
+///         Ok(self.0.borrow_mut().insert((once.namespace.clone(), once.id.clone())))
+///     }
+///
+///     fn verify(
+///         &self,
+///         issuer: &TrustedIssuer,
+///         token: &CompactJws,
+///         now: Timestamp,
+///     ) -> Result<Result<Verified, SignatureFault>, KeysUnavailable> {
+///         ().verify(issuer, token, now)
+///     }
+/// }
+/// ```
 pub trait Blocking {
     /// As [`SingleUse::use_once`].
     ///

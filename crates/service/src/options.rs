@@ -12,6 +12,22 @@ use tokenberg_core::{KeyDevice, Lifetime};
 use tokenberg_store::{KekSource, Opened, Opening, SnapshotFile, Store, StoreUrl, TrailOptions};
 
 /// How a service follows and keeps its store. The defaults are those of `tokenberg serve`.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use tokenberg_core::Lifetime;
+/// use tokenberg_service::{Options, Rotation};
+/// use tokenberg_store::KekSource;
+/// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+///
+/// let tokens = Options::default()
+///     .max_staleness(Duration::from_secs(60))
+///     .rotation(Rotation::of(Some(Lifetime::from_hours(90 * 24))))
+///     .open(&"sqlite:tokens.db".parse()?, KekSource::File("tokens.db.key".into()))
+///     .await?;
+/// # drop(tokens);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 #[must_use = "options have no effect until a store is opened with them"]
 pub struct Options {

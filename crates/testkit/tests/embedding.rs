@@ -108,3 +108,48 @@ fn features_of_libraries_bring_what_the_page_for_embedders_says() {
         assert_eq!(brings(library, features), packages, "{library} with the features {features:?}");
     }
 }
+
+/// Traits that no other program has to implement or call, and a builder with an example elsewhere.
+const WITHOUT_EXAMPLE: [&str; 4] = [
+    // Implemented for every step.
+    "Asks",
+    // `Pkcs11` of tokenberg-jose implements it.
+    "KeyDevice",
+    // Of the store.
+    "RevokedBefore",
+    // In the documentation of the crate.
+    "ServerBuilder",
+];
+
+fn sources(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else {
+            found.push(std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_public_trait_and_builder_has_an_example() {
+    let mut texts = Vec::new();
+    for library in ["core", "jose", "store", "actix", "service"] {
+        sources(&root().join("crates").join(library).join("src"), &mut texts);
+    }
+    let mut without = BTreeSet::new();
+    for text in &texts {
+        for kind in ["trait", "struct"] {
+            for (at, declared) in text.match_indices(&format!("\npub {kind} ")) {
+                let after = &text[at + declared.len()..];
+                let name = after.split([' ', ':', '<', '(', ';']).next().unwrap();
+                let above = text[..at].rsplit("\n\n").next().unwrap();
+                if (kind == "trait" || name.ends_with("Builder")) && !above.contains("/// ```") {
+                    without.insert(name);
+                }
+            }
+        }
+    }
+    assert_eq!(without, BTreeSet::from(WITHOUT_EXAMPLE), "without a block of code in their documentation");
+}

@@ -48,6 +48,17 @@ pub(crate) fn check_now(
 }
 
 /// The configuration of [`Bearer`](crate::Bearer), to be passed to [`App::app_data`](actix_web::App::app_data).
+///
+/// ```no_run
+/// use actix_web::{App, web};
+/// use tokenberg_actix::{Bearer, BearerConfig, TokenService};
+/// # fn f(service: TokenService) {
+///
+/// let config = BearerConfig::of(&service).at("https://catalog.example");
+/// let tables = |token: Bearer| async move { format!("the tables of {}", token.subject()) };
+/// let app = App::new().app_data(config).route("/v1/tables", web::get().to(tables));
+/// # drop(app); }
+/// ```
 #[derive(Clone)]
 pub struct BearerConfig {
     verification: TokenVerification,

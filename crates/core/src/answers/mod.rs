@@ -15,6 +15,17 @@ use crate::{
 use std::sync::Arc;
 
 /// Our own keys, and what is done with keys: sign, and check a signature. They never decide whether a token is good.
+///
+/// `Keyring` of `tokenberg-jose` implements it, and `PublicKeyring` for a service whose private keys are elsewhere.
+///
+/// ```
+/// use tokenberg_core::Keys;
+/// # let world = tokenberg_testkit::World::new();
+/// # let keys: &dyn Keys = tokenberg_core::Answers::keys(&world);
+///
+/// // What GET /.well-known/jwks.json answers.
+/// assert!(keys.jwks().starts_with(r#"{"keys":["#));
+/// ```
 pub trait Keys: Send + Sync {
     /// Signs the claims as an access token of type `at+jwt` (RFC 9068 §2.1) with the key that signs at `now`.
     ///
@@ -65,6 +76,59 @@ pub trait Keys: Send + Sync {
 }
 
 /// Everything that a token request is answered from: one moment of the world, held in memory.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokenberg_core::answers::SubjectStatus;
+/// use tokenberg_core::{
+///     AccessTokenClaims, Answers, Client, ClientId, Issuer, Keys, Revocation, Secret, SecretDigest, Timestamp,
+///     TrustedIssuer,
+/// };
+///
+/// /// One client. Its keys are those of `tokenberg-jose`, and its digest is what was stored in its registration.
+/// struct OneClient<K> {
+///     client: Arc<Client>,
+///     keys: K,
+///     digest: fn(&str, &Secret) -> SecretDigest,
+/// }
+///
+/// impl<K: Keys> Answers for OneClient<K> {
+///     fn client(&self, id: &ClientId) -> Option<Arc<Client>> {
+///         (self.client.id == *id).then(|| Arc::clone(&self.client))
+///     }
+///     fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
+///         (self.digest)(client_id, secret)
+///     }
+///     fn is_costly(&self, _: &str, _: &Secret) -> bool {
+///         false
+///     }
+///     fn may_be_guessed(&self, _: &Secret) -> bool {
+///         true
+///     }
+///     fn keys(&self) -> &dyn Keys {
+///         &self.keys
+///     }
+///     // Nothing is revoked, no other issuer is trusted, and proofs need no nonce.
+///     fn revoked(&self, _: &AccessTokenClaims) -> Option<Revocation> {
+///         None
+///     }
+///     fn issuer(&self, _: &str) -> Option<Arc<TrustedIssuer>> {
+///         None
+///     }
+///     fn federated(&self, _: &Issuer, _: &str) -> Option<Arc<Client>> {
+///         None
+///     }
+///     fn subject(&self, _: Option<&Issuer>, _: &str, _: &str) -> SubjectStatus {
+///         SubjectStatus::default()
+///     }
+///     fn nonce(&self, _: Timestamp) -> Option<Box<str>> {
+///         None
+///     }
+///     fn accepts_nonce(&self, _: &str, _: Timestamp) -> bool {
+///         false
+///     }
+/// }
+/// ```
 pub trait Answers: Send + Sync {
     /// The client that is registered under this identifier, disabled ones too.
     fn client(&self, id: &ClientId) -> Option<Arc<Client>>;
@@ -115,6 +179,22 @@ pub trait Answers: Send + Sync {
 }
 
 /// Hands out moments: each request is answered from exactly one, however the world changes meanwhile.
+///
+/// ```
+/// use std::sync::{Arc, PoisonError, RwLock};
+/// use tokenberg_core::{Answers, World};
+///
+/// /// A table that is replaced as a whole when it changes.
+/// struct Current<T>(RwLock<Arc<T>>);
+///
+/// impl<T: Answers + 'static> World for Current<T> {
+///     type Moment = T;
+///
+///     fn now(&self) -> Arc<T> {
+///         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+///     }
+/// }
+/// ```
 pub trait World: Send + Sync + 'static {
     /// A moment, immutable and in memory.
     type Moment: Answers + 'static;

@@ -214,6 +214,33 @@ impl AuditRecord<'_> {
 }
 
 /// Keeps audit records.
+///
+/// ```
+/// use std::sync::mpsc::{SyncSender, TrySendError};
+/// use tokenberg_core::Outcome;
+/// use tokenberg_core::audit::{AuditRecord, Recorder};
+///
+/// /// Hands records, as JSON, to a thread that writes them; what finds no room is lost, and reported.
+/// struct Queue(SyncSender<String>);
+///
+/// impl Recorder for Queue {
+///     fn record(&self, record: &AuditRecord<'_>) {
+///         let text = serde_json::to_string(record).unwrap_or_default();
+///         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.0.try_send(text) {
+///             eprintln!("lost a record of the audit");
+///         }
+///     }
+///     fn left_out(&self, outcomes: &[(Outcome, u64)]) {
+///         eprintln!("left out of the audit: {outcomes:?}");
+///     }
+///     fn has_room_for_unverified(&self) -> bool {
+///         true
+///     }
+///     fn has_room(&self) -> bool {
+///         true
+///     }
+/// }
+/// ```
 pub trait Recorder: Send + Sync {
     /// Takes a record. Never waits: what cannot be kept is counted as lost.
     fn record(&self, record: &AuditRecord<'_>);

@@ -15,6 +15,21 @@ use crate::{
 ///
 /// It changes no decision. A listener implements the methods it needs; the default of each does nothing, and `()` ignores everything. An
 /// argument of a method has not been authenticated unless the method says so.
+///
+/// ```
+/// use tokenberg_core::{Client, Listener};
+/// use tokenberg_core::flow::Who;
+///
+/// /// Remembers which client a request turned out to be of, for a log.
+/// #[derive(Default)]
+/// struct Named(Option<String>);
+///
+/// impl Listener for Named {
+///     fn client_found(&mut self, _who: &Who, client: Option<&Client>) {
+///         self.0 = client.map(|client| client.id.to_string());
+///     }
+/// }
+/// ```
 pub trait Listener {
     /// Which client is registered under what the request named.
     fn client_found(&mut self, _who: &Who, _client: Option<&Client>) {}

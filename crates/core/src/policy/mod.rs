@@ -32,6 +32,15 @@ use crate::error::Realm;
 use crate::{AccessTokenClaims, Issuer, Lifetime, Timestamp};
 
 /// The settings that apply to every request, whatever the client.
+///
+/// ```
+/// use tokenberg_core::{Lifetime, Policy};
+///
+/// let mut policy = Policy::new("https://catalog.example/auth".parse()?);
+/// policy.expired_subject_grace = Lifetime::from_hours(1);
+/// assert_eq!(policy.token_endpoint(), "https://catalog.example/auth/v1/oauth/tokens");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Policy {

@@ -40,6 +40,17 @@ impl Client {
 }
 
 /// What a client may do; plain values, kept in the store as JSON.
+///
+/// ```
+/// use tokenberg_core::registration::AllowedScope;
+/// use tokenberg_core::{Lifetime, Rights};
+///
+/// let mut rights = Rights::new(AllowedScope::Only("catalog sign PRINCIPAL_ROLE:ALL".parse()?));
+/// rights.token_lifetime = Lifetime::from_seconds(15 * 60);
+/// // It may get tokens for users of this issuer, which name it as the actor.
+/// rights.may_act_for = vec!["https://idp.example|*".parse()?];
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -22,6 +22,17 @@ pub struct TrustedIssuer {
 }
 
 /// The rights of an issuer's tokens; plain values, kept in the store as JSON.
+///
+/// ```
+/// use tokenberg_core::issuer::AcceptedAs;
+/// use tokenberg_core::{KeySource, Trust};
+///
+/// let mut trust = Trust::new(KeySource::Discovery);
+/// trust.accept = vec![AcceptedAs::IdToken];
+/// trust.audiences = vec!["lakehouse".into()];
+/// // Its users cannot be confused with clients, or with users of another issuer.
+/// trust.subject_prefix = Some("corp:".into());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

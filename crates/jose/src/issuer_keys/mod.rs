@@ -23,6 +23,26 @@ use std::time::Duration;
 use tokenberg_core::{Issuer, Lifetime};
 
 /// Fetches documents over a network, on a separate thread that may block.
+///
+/// `Web`, with the feature `fetch`, is one that keeps to all of it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tokenberg_jose::{Address, Document, Fetch, FetchLimits, IssuerKeySets};
+///
+/// /// For tests: the same document at each address.
+/// struct Constant(&'static [u8]);
+///
+/// impl Fetch for Constant {
+///     fn fetch(&self, _: &Address, largest: usize, _: Duration) -> Result<Document, String> {
+///         let body = self.0.get(..largest.min(self.0.len())).unwrap_or_default().to_vec();
+///         Ok(Document { status: 200, body, cache_control: None })
+///     }
+/// }
+///
+/// let keys = IssuerKeySets::new(Constant(b"{}"), FetchLimits::default(), |event| eprintln!("{event:?}"));
+/// # drop(keys);
+/// ```
 pub trait Fetch: Send + Sync + 'static {
     /// Sends a GET to this address, and returns within `within`: a later result is not used.
     ///
