@@ -50,7 +50,7 @@ fn s_6_a_wrong_clock_is_reported_by_the_node_and_by_check() {
                   and the other nodes refuse these tokens with 401",
         lost: "nothing. Commands on that machine change nothing, except to revoke and to disable",
     };
-    fault.note();
+    fault.note(None);
 }
 
 /// Before, a command from a machine that was behind left tokens alive, and from one that was ahead made new ones dead.

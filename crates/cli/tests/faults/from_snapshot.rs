@@ -1,12 +1,14 @@
 //! A node starts while the database is away, from the last known state in a file; conformance OP-21, OP-33.
 
 use crate::node::Node;
+use crate::report::Fault;
 use crate::site::Site;
 use crate::support::within_a_second;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 use tokenberg_testkit::{Line, Postgres, Wire, postgres_program, url_at};
 
 const FROM_SNAPSHOT: &str = "tokenberg_store_from_snapshot";
@@ -105,7 +107,9 @@ fn op_33_a_node_starts_from_its_snapshot_while_the_database_is_away_and_joins_it
         assert!(node.server.log().contains("the server starts from a snapshot"), "{}", node.server.log());
     }
     postgres.start_again();
+    let begun = Instant::now();
     node.until_figure(FROM_SNAPSHOT, |value| value == 0.0);
+    let back = begun.elapsed();
     assert!(!node.ready().1.contains("snapshot"), "{:?}", node.ready());
     assert_eq!(node.about("revoke", &good).status, 200);
     // It was never used: a refused write leaves nothing.
@@ -114,6 +118,14 @@ fn op_33_a_node_starts_from_its_snapshot_while_the_database_is_away_and_joins_it
     within_a_second("it follows", || node.server.ask("flink", &secrets[1]).status == 200);
     assert!(node.server.log().contains("the database was reached"), "{}", node.server.log());
     site.assert_whole();
+    let fault = Fault {
+        what: "a node is killed while the database is away, and starts from its snapshot",
+        clients: "until it has started, its connections are refused; then as any node without the database: tokens, renewals, \
+                  introspection and keys: 200, up to `--max-staleness` for introspection. Revocations and assertions: 503 with \
+                  `Retry-After`",
+        lost: "nothing that was acknowledged",
+    };
+    fault.note(Some(back));
 }
 
 #[test]

@@ -42,11 +42,11 @@ impl Fault {
         }));
     }
 
-    /// Adds a row without counts, for a fault that was tried without load.
-    pub fn note(&self) {
+    /// Adds a row without counts, for a fault that was tried without load, and how long writes took to work again.
+    pub fn note(&self, back: Option<Duration>) {
         write(json!({
             "kind": "fault", "what": self.what, "clients": self.clients, "lost": self.lost,
-            "sent": null, "back": null, "facts": null, "honored": null,
+            "sent": null, "back": back.map(|back| back.as_secs_f64()), "facts": null, "honored": null,
         }));
     }
 }
