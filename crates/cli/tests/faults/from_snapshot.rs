@@ -111,6 +111,14 @@ fn op_33_a_node_starts_from_its_snapshot_while_the_database_is_away_and_joins_it
     node.until_figure(FROM_SNAPSHOT, |value| value == 0.0);
     let back = begun.elapsed();
     assert!(!node.ready().1.contains("snapshot"), "{:?}", node.ready());
+    // From now on commands wait for it, too.
+    within_a_second("it is in the list", || {
+        let listed = site.run(&["nodes", "--json"]).done().json();
+        listed.as_array().unwrap().iter().any(|row| row["address"] == node.server.url.as_str())
+    });
+    let said = site.run(&["client", "disable", "flink", "--json"]).done().json();
+    let followed = said["nodes"]["followed"].as_array().unwrap();
+    assert!(followed.iter().any(|row| row["address"] == node.server.url.as_str()), "{said}");
     assert_eq!(node.about("revoke", &good).status, 200);
     // It was never used: a refused write leaves nothing.
     assert_eq!(node.server.tokens(&site.assertion("TERM")).status, 200);

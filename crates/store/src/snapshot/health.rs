@@ -121,6 +121,12 @@ impl Condition {
         }
     }
 
+    /// Whether the database answers and is not read-only.
+    pub(super) fn may_be_written(&self) -> bool {
+        let is_away = self.fault.as_ref().is_some_and(StoreError::is_unavailable);
+        !is_away && self.not_writable.is_none()
+    }
+
     pub(super) fn health(&self, failures: &WriteFailures, written_again: u64) -> Health {
         let away = self.fault.as_ref().filter(|fault| fault.is_unavailable()).map(ToString::to_string);
         let read_only = self.not_writable.map(str::to_owned);

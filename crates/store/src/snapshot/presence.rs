@@ -34,8 +34,9 @@ async fn appear<K: Keys + 'static>(watched: Weak<Inner<K>>) {
     while let Some(inner) = watched.upgrade() {
         let watched = Watched(inner);
         let health = watched.health();
-        // Otherwise the attempt would only take a connection from those that wait for the store.
-        if health.not_writable.is_none() {
+        // Otherwise the attempt would only take a connection from those that wait for the store. That a revocation failed a moment ago
+        // is no reason: after an outage, commands have to wait for this server at once.
+        if watched.0.condition().may_be_written() {
             let followed = Position::of(&watched.now().snapshot.numbers);
             let fault = health.fault.map(|fault| fault.to_string()).unwrap_or_default();
             let clock = health.clock.map(|clock| clock.milliseconds);

@@ -380,7 +380,7 @@ impl<K: Keys> Inner<K> {
         was_away && self.store.0.db.has_server()
     }
 
-    fn condition(&self) -> MutexGuard<'_, Condition> {
+    pub(super) fn condition(&self) -> MutexGuard<'_, Condition> {
         // It is set as a whole, so a panic elsewhere leaves it consistent.
         self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
