@@ -16,6 +16,7 @@ mod facts;
 mod failovers;
 mod from_snapshot;
 mod kills;
+mod layer_4;
 mod leaks;
 mod load;
 mod node;

@@ -14,9 +14,21 @@ impl Node {
         Self::by(env!("CARGO_BIN_EXE_tokenberg").as_ref(), site, more, variables)
     }
 
+    /// A server with a listener for operations at an address that the options name.
+    pub fn at(site: &Site, more: &[&str]) -> Self {
+        Self::listening(site.serve_with(more, &[]))
+    }
+
     /// A server of another build.
     pub fn by(binary: &Path, site: &Site, more: &[&str], variables: &[(&str, &str)]) -> Self {
-        let server = site.serve_by(binary, &[&["--ops-listen", "127.0.0.1:0"][..], more].concat(), variables);
+        Self::listening(site.serve_by(
+            binary,
+            &[&["--ops-listen", "127.0.0.1:0"][..], more].concat(),
+            variables,
+        ))
+    }
+
+    fn listening(server: Server) -> Self {
         let operations = server.line().unwrap().strip_prefix("operations on ").unwrap().to_owned();
         Self { server, operations }
     }
