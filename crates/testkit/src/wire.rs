@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ struct Present {
     dropped: usize,
     /// How long bytes are under way, in each direction.
     delay: Duration,
+    round_trips: usize,
 }
 
 impl Wire {
@@ -45,8 +46,14 @@ impl Wire {
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let here = listener.local_addr().unwrap().port();
-        let present =
-            Present { line: Line::Open, streams: Vec::new(), joined: 0, dropped: 0, delay: Duration::ZERO };
+        let present = Present {
+            line: Line::Open,
+            streams: Vec::new(),
+            joined: 0,
+            dropped: 0,
+            delay: Duration::ZERO,
+            round_trips: 0,
+        };
         let state =
             Arc::new(State { far: port.into(), present: Mutex::new(present), changed: Condvar::new() });
         let shared = state.clone();
@@ -94,6 +101,12 @@ impl Wire {
         self.state.lock().joined
     }
 
+    /// How often the near side of a connection sent something after it had heard all that it waited for: a message that follows
+    /// another one without an answer between them belongs to the same round trip.
+    pub fn round_trips(&self) -> usize {
+        self.state.lock().round_trips
+    }
+
     /// Present connections neither carry anything any more nor are closed, as if a machine had vanished and another one took
     /// its address.
     pub fn drop_silently(&self) {
@@ -126,17 +139,23 @@ impl State {
         let number = present.joined;
         present.joined += 1;
         present.streams.extend([near.try_clone()?, far.try_clone()?]);
-        for (from, to) in [(near.try_clone()?, far.try_clone()?), (far, near)] {
-            let state = self.clone();
-            std::thread::spawn(move || state.carry(number, from, to));
+        let asked = Arc::new(AtomicBool::new(false));
+        for (from, to, asks) in [(near.try_clone()?, far.try_clone()?, true), (far, near, false)] {
+            let (state, asked) = (self.clone(), asked.clone());
+            std::thread::spawn(move || state.carry(number, from, to, asks, &asked));
         }
         Ok(())
     }
 
-    fn carry(&self, number: usize, mut from: TcpStream, mut to: TcpStream) {
+    /// `asked` is whether the near side waits for an answer; only the near side `asks`.
+    fn carry(&self, number: usize, mut from: TcpStream, mut to: TcpStream, asks: bool, asked: &AtomicBool) {
         let mut room = [0; 16 * 1024];
         while let Ok(length @ 1..) = from.read(&mut room) {
             let mut present = self.lock();
+            if asks && !asked.load(Ordering::Relaxed) {
+                present.round_trips += 1;
+            }
+            asked.store(asks, Ordering::Relaxed);
             while present.line == Line::Stalled || number < present.dropped {
                 present = self.changed.wait(present).unwrap_or_else(PoisonError::into_inner);
             }
