@@ -1,7 +1,7 @@
 //! Revocations of tokens and sessions (RFC 7009 §2), and of all tokens of a client, subject or issuer from before a time; conformance
 //! RV-06, RV-08, TX-38.
 
-use crate::audit::{Change, append_with};
+use crate::audit::{Appended, Change, Head, append_and_revoke, append_with};
 use crate::database::{Part, TIMEOUT, Tx, time, values, within};
 use crate::error::StoreError;
 use crate::revoked_family::RevokedFamily;
@@ -9,6 +9,7 @@ use crate::shards::Shards;
 use crate::store::Store;
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
 use tokenberg_core::text::ShortText;
 use tokenberg_core::token::Origin;
 use tokenberg_core::{AccessTokenClaims, ClientId, Issuer, Revocation, Subject, Timestamp, TokenId};
@@ -124,14 +125,35 @@ impl Store {
 
     async fn write_revoked_ids(&self, families: Vec<RevokedFamily>) -> Result<(), StoreError> {
         let (rows, families) = (&RevokedFamily::rows(&families), &families);
+        let records = || families.iter().map(|family| family.record(self.source())).collect();
+        // Another process may have written since this one knows the head. Then the database returns the present one.
+        for _ in 0..2 {
+            let Some(from) = self.known_head().clone() else { break };
+            match append_and_revoke(&self.0.db, &self.0.links, &from, records(), rows).await {
+                Ok(Appended::Here(head)) => {
+                    *self.known_head() = Some(head);
+                    return Ok(());
+                }
+                Ok(Appended::NotAfter(head)) => *self.known_head() = head,
+                // It was rolled back because of another transaction.
+                Err(error) if error.is_conflict() => break,
+                Err(error) => return Err(error),
+            }
+        }
         let revoke = self.0.db.changes(&[Part::RevokedIds], families.len(), |tx| {
             Box::pin(async move {
-                let records = families.iter().map(|family| family.record(self.source())).collect();
                 let revoke = (tx.dialect().revoke_ids, values![rows] as &[_]);
-                append_with(tx, &self.0.links, records, &[revoke]).await
+                append_with(tx, &self.0.links, records(), &[revoke]).await
             })
         });
-        revoke.await.map(drop)
+        let head = revoke.await?;
+        *self.known_head() = Some(head).filter(|_| self.0.db.has_server());
+        Ok(())
+    }
+
+    fn known_head(&self) -> MutexGuard<'_, Option<Head>> {
+        // It is set as a whole, so a panic elsewhere leaves it consistent.
+        self.0.known_head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

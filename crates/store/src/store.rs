@@ -1,7 +1,7 @@
 //! Opens, creates and closes the store.
 
 use crate::audit::complete::put_complete;
-use crate::audit::{Change, Links, STORE_MADE, append_to_installation};
+use crate::audit::{Change, Head, Links, STORE_MADE, append_to_installation};
 use crate::clock::ClockOffset;
 use crate::database::schema::{self, Migration};
 use crate::database::{
@@ -23,7 +23,7 @@ use arc_swap::ArcSwap;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// An open store. A clone is the same store. Several processes may open a store at the same time.
@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) used_secrets: UsedSecrets,
     pub(crate) write_failures: WriteFailures,
     pub(crate) revoking: Group<RevokedFamily>,
+    /// The end of the installation's chain that the last revocations of this process have left or found; only for PostgreSQL.
+    pub(crate) known_head: Mutex<Option<Head>>,
     /// The file that was opened; `None` for PostgreSQL.
     pub(crate) file: Option<DatabaseFile>,
     /// The schema when the store was opened.
@@ -154,6 +156,7 @@ impl Store {
             used_secrets: UsedSecrets::default(),
             write_failures: WriteFailures::default(),
             revoking: Group::new(),
+            known_head: Mutex::new(None),
             file,
             schema,
         })))

@@ -154,3 +154,47 @@ async fn op_21_twenty_revocations_a_second_succeed_at_twenty_milliseconds() {
 async fn op_21_five_revocations_a_second_succeed_at_two_hundred_milliseconds() {
     revoke_at(5, 5, Duration::from_millis(200), 2).await;
 }
+
+/// A revocation was eighteen round trips.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn op_21_s_16_a_revocation_is_one_round_trip() {
+    let Some(postgres) = Postgres::shared() else { return };
+    let (database, wire) = (postgres.database(), Wire::to(postgres.port()));
+    let world = World::behind(&wire, &database);
+    let (store, other) = (world.open().await, world.open().await);
+    let round_trips = async |store: &Store, ids: &[String]| {
+        let before = wire.round_trips();
+        let revocations: Vec<_> = ids.iter().map(|id| revocation(id)).collect();
+        let outcomes = futures_util::future::join_all(revocations.iter().map(|one| store.revoke(one))).await;
+        outcomes.into_iter().for_each(|outcome| outcome.unwrap_or_else(|e| panic!("{e}")));
+        wire.round_trips() - before
+    };
+    let one = |id: &str| [id.to_owned()];
+    // The first ones find out where the chain ends.
+    round_trips(&store, &one("first")).await;
+    round_trips(&other, &one("first-of-the-other")).await;
+    assert_eq!(round_trips(&store, &one("after-the-other")).await, 2, "the other one has written meanwhile");
+    for n in 0..5 {
+        assert_eq!(round_trips(&store, &one(&format!("t{n}"))).await, 1);
+    }
+    // The first one begins at once, and the others are the next group.
+    let many: Vec<_> = (0..100).map(|n| format!("m{n}")).collect();
+    wire.slow(Duration::from_millis(20));
+    assert_eq!(round_trips(&store, &many).await, 2);
+    wire.slow(Duration::ZERO);
+    // Another change of the store is in the same chain.
+    other.revoke(&NewRevocation::Client { id: id("c1"), before: at(0) }).await.unwrap();
+    assert_eq!(round_trips(&store, &one("after-another-change")).await, 2);
+    let snapshot = other.snapshot().await.unwrap();
+    for id in many.iter().map(String::as_str).chain([
+        "first",
+        "after-the-other",
+        "t0",
+        "t4",
+        "after-another-change",
+    ]) {
+        assert!(snapshot.revoked(&token("c2", 0, id, "s")).is_some(), "{id}");
+    }
+    let report = store.verify_audit().await.unwrap();
+    assert!(report.is_whole(), "{report:?}");
+}

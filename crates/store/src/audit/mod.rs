@@ -48,7 +48,7 @@ mod walk;
 mod witness;
 mod writer;
 
-pub(crate) use append::{append_to_installation, append_with};
+pub(crate) use append::{Appended, append_and_revoke, append_to_installation, append_with};
 pub(crate) use change::{Change, FOREIGN_HEAD, STORE_MADE};
 pub use differences::{Difference, Discrepancy};
 pub(crate) use facts::tag_of_text;

@@ -7,6 +7,7 @@ use crate::database::timeout::{TIMEOUT, within};
 use crate::database::tx::{Tx, values};
 use crate::error::StoreError;
 use futures_util::TryStreamExt;
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Connection};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -67,6 +68,18 @@ impl Connections {
         limit: Duration,
         begin: &str,
     ) -> Result<Lent, StoreError> {
+        let Sent { lent, outcome, .. } = self.send(purpose, limit, begin).await?;
+        outcome?;
+        Ok(lent)
+    }
+
+    /// Takes a connection and sends statements in one message, which has to have the same effect if the server gets it twice.
+    pub(crate) async fn send(
+        &self,
+        purpose: Purpose,
+        limit: Duration,
+        message: &str,
+    ) -> Result<Sent, StoreError> {
         let mut places = Vec::new();
         if purpose == Purpose::Write {
             places.push(place(&self.0.writing).await?);
@@ -81,11 +94,20 @@ impl Connections {
                 None => lent = self.connected(lent).await?,
             }
             lent.state = State::InTransaction;
-            match sqlx::raw_sql(AssertSqlSafe(begin)).execute(lent.connection()?).await {
-                Ok(_) => return Ok(lent),
-                // The server was restarted since the connection was used last. Nothing was done on it.
+            let (mut rows, mut answers) =
+                (Vec::new(), sqlx::raw_sql(AssertSqlSafe(message)).fetch(lent.connection()?));
+            let outcome = loop {
+                match answers.try_next().await {
+                    Ok(Some(row)) => rows.push(row),
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            drop(answers);
+            match outcome {
+                // The server was restarted since the connection was used last.
                 Err(error) if was_idle && is_gone(&error) => lent.session = None,
-                Err(error) => return Err(error.into()),
+                outcome => return Ok(Sent { lent, rows, outcome }),
             }
         }
     }
@@ -212,6 +234,14 @@ enum State {
     Committing,
 }
 
+/// The answers to a message.
+pub(crate) struct Sent {
+    pub(crate) lent: Lent,
+    /// The rows of all statements, in their order.
+    pub(crate) rows: Vec<PgRow>,
+    pub(crate) outcome: Result<(), sqlx::Error>,
+}
+
 /// A connection in a transaction. Dropping it rolls the transaction back, in the background.
 pub(crate) struct Lent {
     session: Option<Session>,
@@ -238,6 +268,11 @@ impl Lent {
         let rest: Result<Vec<_>, _> = outcomes.try_collect().await;
         self.state = if rest.is_ok() { State::Clean } else { State::InTransaction };
         Ok(!matches!(rest, Err(sqlx::Error::Database(_))))
+    }
+
+    /// Returns the connection, whose transactions have ended.
+    pub(crate) fn give_back(mut self) {
+        self.state = State::Clean;
     }
 
     /// Closes the connection instead of using it again.

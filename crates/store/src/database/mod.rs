@@ -9,6 +9,8 @@ mod connector;
 mod database_file;
 mod db;
 mod dialect;
+#[cfg(feature = "postgres")]
+mod inline;
 mod nodes_table;
 #[cfg(feature = "postgres")]
 mod notifications;

@@ -1,14 +1,17 @@
 //! A PostgreSQL store: its connections, how transactions begin and end, and its notifications.
 
 use crate::database::activity::Activity;
-use crate::database::connections::{Connections, Lent, Purpose};
+use crate::database::connections::{Connections, Lent, Purpose, Sent};
 use crate::database::connector::{CONNECT, Connector, reason};
+use crate::database::inline::inline;
 use crate::database::notifications::{CHANNEL, Notifications};
 use crate::database::part::Part;
 use crate::database::postgres_url::PostgresUrl;
 use crate::database::runtime_thread::RuntimeThread;
 use crate::database::timeout::{TIMEOUT, within};
+use crate::database::tx::{Row, Statement};
 use crate::error::StoreError;
+use sqlx::Row as _;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -69,14 +72,8 @@ impl Postgres {
         parts: &[Part],
         count: i64,
     ) -> Result<Lent, StoreError> {
-        if !self.may_change.load(Ordering::Relaxed) {
-            return Err(StoreError::unavailable("the database was not reached since the server started"));
-        }
-        let (mut begin, limit) = begin("READ COMMITTED", patience);
-        // Acknowledged changes have to survive, however the database is configured. Other databases have no such setting.
-        begin.push_str(
-            "; SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit', true) = 'off'",
-        );
+        self.must_be_changeable()?;
+        let (mut begin, limit) = begin_durable(patience);
         // Always in the same order, so that no two transactions wait for each other.
         for (part, times) in Part::counted(parts) {
             // Writing to a string does not fail. The name is the program's own text.
@@ -90,14 +87,62 @@ impl Postgres {
         self.connections.begin(Purpose::Write, limit, &begin).await
     }
 
+    /// Makes a change in one message: locks the number of the part as [`Postgres::begin_change`] does, runs the statement, reads a
+    /// row with `read`, commits, and notifies the other nodes. The statement must change nothing if it has been run already, because
+    /// the message may be sent twice. Returns the row, if there is one.
+    pub(crate) async fn change_at_once<R: Row>(
+        &self,
+        patience: Duration,
+        part: Part,
+        statement: Statement<'_>,
+        read: Statement<'_>,
+    ) -> Result<Option<R>, StoreError> {
+        const COMMITTED: &str = "committed";
+        self.must_be_changeable()?;
+        let (begin, limit) = begin_durable(patience);
+        let [change, read] = [statement, read].map(|(sql, values)| inline(sql, values));
+        let mut message = format!(
+            "{begin}; SELECT number FROM revisions WHERE part = '{}' FOR UPDATE; {change}; {read}; COMMIT; SELECT '{COMMITTED}'",
+            part.name()
+        );
+        if self.has_notify.load(Ordering::Relaxed) {
+            // Writing to a string does not fail.
+            let _ = write!(message, "; {}", notify());
+        }
+        let Sent { lent, mut rows, outcome } = self.connections.send(Purpose::Write, limit, &message).await?;
+        let last = rows.pop().and_then(|row| row.try_get::<String, _>(0).ok());
+        match outcome {
+            Ok(()) => lent.give_back(),
+            // The change is committed in any case.
+            Err(error) if last.as_deref() == Some(COMMITTED) => {
+                if matches!(error, sqlx::Error::Database(_)) {
+                    self.has_notify.store(false, Ordering::Relaxed);
+                }
+            }
+            Err(error) => {
+                let error = StoreError::from(error);
+                if error.is_read_only() {
+                    // The next connection may lead to a server that can be written.
+                    lent.discard();
+                }
+                return Err(error);
+            }
+        }
+        // The rows before it have fewer columns.
+        Ok(rows.pop().and_then(|row| R::from_row(&row).ok()))
+    }
+
+    fn must_be_changeable(&self) -> Result<(), StoreError> {
+        if self.may_change.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(StoreError::unavailable("the database was not reached since the server started"))
+    }
+
     /// Commits, and notifies the other nodes if parts were changed. Without a notification they see the change later.
     pub(crate) async fn commit(&self, lent: Lent, parts: &[Part]) -> Result<(), StoreError> {
         let has_news = !parts.is_empty() && self.has_notify.load(Ordering::Relaxed);
-        // In a separate transaction, because a database that does not know the statement would abort it; and one that waits for no
-        // standby, since nothing depends on it.
-        let (begin, _) = begin("READ COMMITTED", TIMEOUT);
-        let notify = format!("{begin}; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}; COMMIT");
-        if !lent.commit(has_news.then_some(&*notify)).await? {
+        if !lent.commit(has_news.then(notify).as_deref()).await? {
             self.has_notify.store(false, Ordering::Relaxed);
         }
         Ok(())
@@ -127,6 +172,23 @@ fn begin(mode: &str, patience: Duration) -> (String, Duration) {
         limit.as_millis()
     );
     (begin, limit)
+}
+
+/// [`begin`] for a change. Acknowledged changes have to survive, however the database is configured. Other databases have no such
+/// setting.
+fn begin_durable(patience: Duration) -> (String, Duration) {
+    let (mut begin, limit) = begin("READ COMMITTED", patience);
+    begin.push_str(
+        "; SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit', true) = 'off'",
+    );
+    (begin, limit)
+}
+
+/// The statements that notify the other nodes: in a separate transaction, because a database that does not know the statement would
+/// abort it; and one that waits for no standby, since nothing depends on it.
+fn notify() -> String {
+    let (begin, _) = begin("READ COMMITTED", TIMEOUT);
+    format!("{begin}; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}; COMMIT")
 }
 
 /// Counts how often a change was repeated that the database rolled back because of a conflict.

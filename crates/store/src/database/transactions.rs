@@ -11,7 +11,7 @@ use crate::database::sqlite::Sqlite;
 use crate::database::timeout::TIMEOUT;
 #[cfg(feature = "postgres")]
 use crate::database::timeout::{LONG_TIMEOUT, within};
-use crate::database::tx::{Row, Scoped, Value, Work};
+use crate::database::tx::{Row, Scoped, Statement, Value, Work};
 #[cfg(feature = "sqlite")]
 use crate::database::tx::{Tx, values};
 use crate::error::StoreError;
@@ -90,6 +90,29 @@ impl Db {
                         outcome => return outcome,
                     }
                 }
+            }
+        }
+    }
+
+    /// Makes a change of this part in one message to PostgreSQL, and returns the row that `read` reads afterwards in the same
+    /// transaction. The statement must change nothing if it has been run already. On SQLite, nothing is done.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_variables, reason = "SQLite has no messages that take time")
+    )]
+    pub(crate) async fn change_at_once<R: Row>(
+        &self,
+        part: Part,
+        statement: Statement<'_>,
+        read: Statement<'_>,
+    ) -> Result<Option<R>, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Ok(None),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(postgres) => {
+                let _under_way = self.activity().begin(Kind::Change);
+                within(TIMEOUT, postgres.change_at_once(TIMEOUT, part, statement, read)).await
             }
         }
     }
