@@ -9,6 +9,9 @@ use crate::store::Store;
 /// The schema from which the summaries exist.
 const SCHEMA: i64 = 7;
 
+/// Last number, first number, time of the row with the last one, names, seal.
+type SummaryRow = (i64, i64, i64, Vec<u8>, Vec<u8>);
+
 impl Store {
     /// The parts of a chain after one number and up to another that may have selected records, in order: each as the number before
     /// its first record, and its last.
@@ -26,7 +29,7 @@ impl Store {
         let read = "SELECT s.number, s.first, r.at, s.names, s.seal FROM audit_segments s \
                     JOIN audit_records r ON r.chain = s.chain AND r.number = s.number \
                     WHERE s.chain = $1 AND s.number > $2 AND s.number < $3 ORDER BY s.number";
-        let rows: Vec<(i64, i64, i64, Vec<u8>, Vec<u8>)> =
+        let rows: Vec<SummaryRow> =
             self.0.db.all(read, values![chain, after, to.saturating_add(MOST)]).await?;
         let (mut readable, mut begin) = (Vec::new(), after);
         for (number, first, at, names, seal) in rows {
