@@ -1,6 +1,6 @@
 //! How a command fails: one plain sentence for each mistake on standard error, and an exit code.
 
-use crate::output::without_controls;
+use crate::output::{on_one_line, without_controls};
 use std::borrow::Cow;
 use std::error::Error;
 use std::io::{self, Write};
@@ -76,37 +76,50 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return wrong_arguments(error);
     }
     if let Some(mistakes) = error.downcast_ref::<Mistakes>() {
-        mistakes.sentences().for_each(|sentence| print_error_line(&format!("error: {sentence}")));
+        mistakes.sentences().for_each(|sentence| print_sentence("error", sentence));
         return if mistakes.is_usage { ExitCode::from(2) } else { ExitCode::FAILURE };
     }
-    print_error_line(&format!("error: {error:#}"));
+    let text = format!("{error:#}");
+    if error.chain().any(|cause| cause.is::<toml::de::Error>()) {
+        // It shows the line of the file below the sentence.
+        print_error_line(&format!("error: {}", text.trim_end().replace('\n', "\n  ")));
+    } else {
+        print_sentence("error", &text);
+    }
     if error.downcast_ref::<WrongUsage>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
 /// Prints the message of clap: help and version on standard output with 0, everything else on standard error with 2.
 fn wrong_arguments(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    match without_tokens(&text) {
-        // If the stream is closed, there is no reader.
-        Cow::Borrowed(_) => drop(error.print()),
-        Cow::Owned(text) => drop(io::stderr().write_all(text.as_bytes())),
+    let clean = without_controls(&without_tokens(&text));
+    // If the stream is closed, there is no reader.
+    if clean == text {
+        drop(error.print());
+    } else {
+        drop(io::stderr().write_all(clean.as_bytes()));
     }
     if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
 /// Prints a warning, which changes no exit code.
 pub(crate) fn warn(sentence: &str) {
-    print_error_line(&format!("warning: {sentence}"));
+    print_sentence("warning", sentence);
 }
 
 /// Prints a note: useful information that is not a result.
 pub(crate) fn note(sentence: &str) {
-    print_error_line(&format!("note: {sentence}"));
+    print_sentence("note", sentence);
 }
 
 /// Prints what a person has to do now. It is no result, so standard output stays free for one.
 pub(crate) fn prompt(text: &str) {
     print_error_line(text);
+}
+
+/// Prints one line, so that nothing within the sentence looks like another one.
+fn print_sentence(kind: &str, sentence: &str) {
+    print_error_line(&format!("{kind}: {}", on_one_line(sentence)));
 }
 
 fn print_error_line(line: &str) {

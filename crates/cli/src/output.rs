@@ -21,7 +21,7 @@ impl Output {
         if self.json {
             return print(&format!("{}\n", escaped(&value())));
         }
-        let mut text = text();
+        let mut text = without_controls(&text());
         if !text.ends_with('\n') {
             text.push('\n');
         }
@@ -105,6 +105,7 @@ pub(crate) fn counted(number: impl Into<i128>, name: &str) -> String {
 
 /// The rows below a heading, as columns of equal width.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows = rows.map(|row| row.map(|cell| on_one_line(&cell)));
     columns(&std::iter::once(heading.map(str::to_owned)).chain(rows).collect::<Vec<_>>())
 }
 
@@ -141,8 +142,9 @@ fn columns<const N: usize>(rows: &[[String; N]]) -> String {
 
 /// Names and values, one a line; names without a value are omitted.
 pub(crate) fn facts(facts: &[(&str, String)]) -> String {
+    // A value cannot begin a line that looks like another fact.
     let rows = facts.iter().filter(|(_, value)| !value.is_empty());
-    columns(&rows.map(|(name, value)| [(*name).to_owned(), value.clone()]).collect::<Vec<_>>())
+    columns(&rows.map(|(name, value)| [(*name).to_owned(), on_one_line(value)]).collect::<Vec<_>>())
 }
 
 /// The state of a client or an issuer.

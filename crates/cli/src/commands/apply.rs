@@ -3,6 +3,7 @@
 use super::confirming::Confirming;
 use super::declaration;
 use super::plan::{Plan, plan};
+use super::toml_text;
 use crate::common::Common;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
@@ -76,7 +77,7 @@ pub(crate) fn export(common: &Common, _: &Export, output: Output) -> anyhow::Res
         store.close().await;
         document
     })?;
-    let text = toml::to_string_pretty(&document)?;
+    let text = toml_text::written(&document)?;
     output.show(|| document, || text)?;
     Ok(())
 }

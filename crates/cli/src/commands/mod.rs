@@ -56,6 +56,7 @@ pub(crate) mod subject;
 mod subject_names;
 mod suggesting;
 pub(crate) mod token;
+mod toml_text;
 pub(crate) mod ui;
 pub(crate) mod verify;
 

@@ -18,6 +18,7 @@ mod deliberate;
 mod demonstrating;
 mod deploying;
 mod devices;
+mod displaying;
 mod equipping;
 mod explaining;
 mod failing_to_sign_in;
