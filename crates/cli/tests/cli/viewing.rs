@@ -212,7 +212,11 @@ fn a_link_works_once_and_each_use_is_in_the_audit() {
     let viewed = viewed();
     let link = viewed.link();
     // A browser or a chat that loads it ahead of its user does not use it up.
-    assert_eq!(viewed.send("GET", &link, "Sec-Purpose: prefetch\r\n", "").status, 204);
+    for (method, headers) in [("GET", "Sec-Purpose: prefetch\r\n"), ("HEAD", ""), ("HEAD", "Accept: */*\r\n")]
+    {
+        let answer = viewed.send(method, &link, headers, "");
+        assert_eq!((answer.status, answer.head.contains("set-cookie")), (204, false), "{method} {headers}");
+    }
     assert_eq!(viewed.send("GET", &link, "", "").status, 200);
     let again = viewed.send("GET", &link, "", "");
     assert_eq!((again.status, again.head.contains("set-cookie")), (403, false));

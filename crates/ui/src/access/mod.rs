@@ -76,8 +76,10 @@ pub(crate) async fn enter(
     parts: Data<Parts>,
     query: Query<HashMap<String, String>>,
 ) -> HttpResponse {
-    // A browser that loads a page before its user opens it must not use up the code.
-    if ["sec-purpose", "purpose", "x-moz"].iter().any(|name| request.headers().contains_key(*name)) {
+    // HEAD is safe (RFC 9110 §9.2.1), and a browser that loads a page before its user opens it must not use up the code, either.
+    let is_ahead =
+        ["sec-purpose", "purpose", "x-moz"].iter().any(|name| request.headers().contains_key(*name));
+    if is_ahead || *request.method() == Method::HEAD {
         return HttpResponse::NoContent().finish();
     }
     let Some(code) = query.get("code") else { return sign_in(StatusCode::OK, None) };
