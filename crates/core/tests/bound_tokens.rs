@@ -109,6 +109,26 @@ fn dp_02_dp_03_dp_04_dp_05_dp_06_dp_09_dp_16_every_defect_of_a_proof() {
 }
 
 #[test]
+fn dp_06_exp_and_nbf_of_a_proof_hold_where_they_are_present() {
+    let (mut world, key) = (World::new(), ForeignKey::new(None));
+    for (at, (changes, expected)) in [
+        (json!({"exp": NOW - 9}), "200"),
+        (json!({"exp": NOW - 10}), NO_PROOF),
+        (json!({"exp": 0}), NO_PROOF),
+        (json!({"exp": "never"}), NO_PROOF),
+        (json!({"nbf": NOW + 10}), "200"),
+        (json!({"nbf": NOW + 11}), NO_PROOF),
+        (json!({"nbf": NOW - 600, "exp": NOW + 600}), "200"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let proof = key.proof(world.now, &at.to_string(), &changes);
+        assert_eq!(world.check(cc().dpop(&proof)).code(), expected, "{changes}");
+    }
+}
+
+#[test]
 fn dp_07_dp_08_dp_09_a_proof_is_accepted_once_and_a_refused_request_does_not_use_it_up() {
     let (mut world, key) = (World::new(), ForeignKey::new(None));
     let once = key.proof(world.now, "J", &json!({"iat": NOW + 10}));

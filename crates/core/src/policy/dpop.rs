@@ -80,7 +80,23 @@ pub(crate) fn made_for(
     if issued > now.plus(AHEAD) || now > issued.plus(OLDEST) {
         return Err(ProofFault::Time { issued, now, oldest: OLDEST, ahead: AHEAD });
     }
+    check_optional_times(claims, now).map_err(ProofFault::Claim)?;
     Ok((key, id.into(), issued))
+}
+
+/// RFC 9449 §4.2 requires neither claim, but RFC 7519 §4.1.4 and §4.1.5 hold where one is present.
+fn check_optional_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), ClaimFault> {
+    let fault = |name, rule: String| {
+        let found = Excerpt::of_value(claims.get(name));
+        Err(ClaimFault::new(name, Defect::Rule { found, rule: rule.into() }))
+    };
+    if numeric_date(claims, "exp")?.is_some_and(|end| now >= end.plus(AHEAD)) {
+        return fault("exp", format!("the proof has expired; it is {now}, and the leeway is {AHEAD}"));
+    }
+    if numeric_date(claims, "nbf")?.is_some_and(|begin| begin > now.plus(AHEAD)) {
+        return fault("nbf", format!("the proof is not valid yet; it is {now}, and the leeway is {AHEAD}"));
+    }
+    Ok(())
 }
 
 fn required<'a>(
