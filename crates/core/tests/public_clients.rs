@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 use tokenberg_core::answers::SubjectStatus;
-use tokenberg_core::registration::Federation;
+use tokenberg_core::registration::{CertificateName, Federation};
 use tokenberg_core::{AuthMethod, GrantType, Issuer, Refusal, TokenFault, TokenType};
-use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, client_with, trusted};
+use tokenberg_testkit::{Ask, ForeignKey, ISSUER, NOW, World, alice, certificate, client_with, trusted};
 
 const IDP: &str = "https://idp.test";
 
@@ -88,6 +88,42 @@ fn ca_25_no_other_token_authenticates_the_client() {
     };
     world.issuers[0].trust.accept.clear();
     assert_eq!(code(&mut world, ask(&key, &json!({}))), "invalid_client");
+}
+
+#[test]
+fn ca_25_mt_04_a_certificate_of_the_connection_does_not_keep_a_public_client_from_its_id_token() {
+    let (mut world, key) = setting();
+    for trusted in [true, false] {
+        let mut shown = certificate("CN=laptop,O=Test", 7);
+        shown.trusted = trusted;
+        let answer = world.check(ask(&key, &json!({})).certificate(shown.clone()));
+        assert_eq!((answer.code().as_str(), answer.claims().subject.as_str()), ("200", "alice"));
+        assert_eq!(
+            code(&mut world, ask(&key, &json!({"aud": "other-app"})).certificate(shown)),
+            "invalid_client"
+        );
+    }
+    // A client that is registered with a certificate authenticates by it, and with no other.
+    let token = key.sign(&alice(&json!({"aud": "cm"})));
+    let by_cm = |subject: &str| {
+        Ask::exchange_of(&token, TokenType::IdToken)
+            .with("client_id", "cm")
+            .certificate(certificate(subject, 7))
+    };
+    world.register(client_with("cm", "catalog ns:read", |rights| {
+        rights.auth_method = AuthMethod::TlsClientAuth;
+        rights.certificate = Some(CertificateName::Subject("CN=cm,O=Test".into()));
+        rights.may_impersonate = vec![format!("{IDP}|*").parse().unwrap()];
+    }));
+    assert_eq!(code(&mut world, by_cm("CN=cm,O=Test")), "200");
+    assert_eq!(code(&mut world, by_cm("CN=laptop,O=Test")), "invalid_client");
+    for id in ["c1", "nobody"] {
+        let by_other = Ask::exchange_of(&token, TokenType::IdToken).with("client_id", id);
+        assert_eq!(
+            code(&mut world, by_other.certificate(certificate("CN=laptop,O=Test", 7))),
+            "invalid_client"
+        );
+    }
 }
 
 #[test]

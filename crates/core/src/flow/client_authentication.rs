@@ -18,7 +18,7 @@ use crate::request::client_authentication::{
     AssertionAuthentication, AssertionKind, CertificateAuthentication, Credential, IdTokenAuthentication,
 };
 use crate::token::{ClaimFault, Defect, SingleUseId};
-use crate::{Client, ClientId, CompactJws, Excerpt, Timestamp, TrustedIssuer};
+use crate::{AuthMethod, Client, ClientId, CompactJws, Excerpt, Timestamp, TrustedIssuer};
 use std::sync::Arc;
 
 /// The continuation after the client has authenticated.
@@ -33,7 +33,9 @@ pub(crate) fn prove<S: Asks + 'static>(
 ) -> Result<S, Refusal> {
     match credential {
         Credential::Secret(secret) => find_client::begin(secret, now, then),
-        Credential::Certificate(presented) => by_certificate(presented, now, Box::new(then)),
+        Credential::Certificate(presented) => {
+            by_certificate(Arc::clone(policy), presented, now, Box::new(then))
+        }
         Credential::Assertion(assertion) => {
             Assertion::read(Arc::clone(policy), assertion, now)?.prove(Box::new(then))
         }
@@ -41,16 +43,23 @@ pub(crate) fn prove<S: Asks + 'static>(
     }
 }
 
+/// Connections may have a certificate for their own reasons: with an ID token, it counts only for clients that are registered with one.
 fn by_certificate<S: Asks + 'static>(
+    policy: Arc<Policy>,
     presented: CertificateAuthentication,
     now: Timestamp,
     then: Then<S>,
 ) -> Result<S, Refusal> {
+    let CertificateAuthentication { client_id, certificate, id_token } = presented;
     let unknown = |id: &str| Refusal::UnknownClient(Redacted::of(id));
-    let id: ClientId = presented.client_id.parse().map_err(|_| unknown(&presented.client_id))?;
+    let id: ClientId = client_id.parse().map_err(|_| unknown(&client_id))?;
     Ok(ask(FindClient::new(Who::Id(id), move |client| {
-        let client = client.ok_or_else(|| unknown(&presented.client_id))?;
-        then(certificate::check(client, &presented.certificate, now)?)
+        let has_name = |client: &Arc<Client>| client.rights.auth_method == AuthMethod::TlsClientAuth;
+        if let Some(id_token) = id_token.filter(|_| !client.as_ref().is_some_and(has_name)) {
+            return by_id_token(policy, &IdTokenAuthentication { client_id, id_token }, now, then);
+        }
+        let client = client.ok_or_else(|| unknown(&client_id))?;
+        then(certificate::check(client, &certificate, now)?)
     })))
 }
 

@@ -145,7 +145,9 @@ impl TokenEndpoint {
             Authentication::Credential(credential) => {
                 let policy = Arc::clone(&known.policy);
                 client_authentication::prove(&policy, credential, now, move |client| {
-                    authenticated(known, client, grant, keys)
+                    // The connection may have had a certificate, which did not count.
+                    let method = if client.is_public() { "none" } else { known.method };
+                    authenticated(Known { method, ..known }, client, grant, keys)
                 })
             }
         }

@@ -23,7 +23,9 @@ impl<'a> From<&'a Credential> for PresentedCredential<'a> {
             Credential::Secret(secret) => Self::Secret(&secret.readings),
             Credential::Assertion(assertion) => Self::Token(&assertion.assertion),
             Credential::IdToken(presented) => Self::Token(&presented.id_token),
-            Credential::Certificate(_) => Self::Other,
+            Credential::Certificate(presented) => {
+                presented.id_token.as_ref().map_or(Self::Other, Self::Token)
+            }
         }
     }
 }

@@ -103,6 +103,8 @@ pub struct CertificateAuthentication {
     pub client_id: Box<str>,
     /// The certificate of the connection.
     pub certificate: PeerCertificate,
+    /// The ID token by which the client authenticates if it is registered for that: then the certificate does not count.
+    pub id_token: Option<Secret>,
 }
 
 /// An ID token that is the subject of an exchange, and the client that it is claimed to be issued to.
@@ -216,34 +218,40 @@ impl Authentication {
             (Header::Basic(credentials), None, None) => basic(credentials, id),
             // Java and PyIceberg send a Bearer together with a secret in the body: the secret counts, the Bearer does not.
             (Header::Bearer(_) | Header::Other | Header::Absent, Some(secret), None) => body(id, secret),
-            (Header::Bearer(token), None, None) => {
-                bearer(token, id, form).or_else(|refusal| certificate_alone(certificate, id).ok_or(refusal))
+            (Header::Bearer(token), None, None) => bearer(token, id, form)
+                .or_else(|refusal| by_certificate(certificate, id, None).ok_or(refusal)),
+            (Header::Other, None, None) => {
+                by_certificate(certificate, id, None).ok_or(Refusal::UnknownScheme)
             }
-            (Header::Other, None, None) => certificate_alone(certificate, id).ok_or(Refusal::UnknownScheme),
-            (Header::Absent, None, None) => certificate_alone(certificate, id)
-                .or_else(|| id_token_alone(id, form))
-                .ok_or(Refusal::NoCredentials),
+            (Header::Absent, None, None) => {
+                let id_token = id_token_alone(id, form);
+                by_certificate(certificate, id, id_token.as_ref())
+                    .or_else(|| id_token.map(Credential::IdToken).map(Self::Credential))
+                    .ok_or(Refusal::NoCredentials)
+            }
         }
     }
 }
 
-fn certificate_alone(certificate: Option<&PeerCertificate>, id: Option<&str>) -> Option<Authentication> {
+fn by_certificate(
+    certificate: Option<&PeerCertificate>,
+    id: Option<&str>,
+    id_token: Option<&IdTokenAuthentication>,
+) -> Option<Authentication> {
     let (client_id, certificate) = (id?.into(), certificate?.clone());
-    Some(Authentication::Credential(Credential::Certificate(CertificateAuthentication {
-        client_id,
-        certificate,
-    })))
+    let id_token = id_token.map(|presented| presented.id_token.clone());
+    let presented = CertificateAuthentication { client_id, certificate, id_token };
+    Some(Authentication::Credential(Credential::Certificate(presented)))
 }
 
 /// An exchange of an ID token without an actor, by a client that only names itself.
-fn id_token_alone(id: Option<&str>, form: &Form<'_>) -> Option<Authentication> {
+fn id_token_alone(id: Option<&str>, form: &Form<'_>) -> Option<IdTokenAuthentication> {
     let is = |parameter, value| form.value(parameter) == Some(value);
     let is_exchange = is(Parameter::GrantType, crate::GrantType::TokenExchange.as_parameter())
         && is(Parameter::SubjectTokenType, crate::TokenType::IdToken.as_urn())
         && form.value(Parameter::ActorToken).is_none();
     let id_token = form.value(Parameter::SubjectToken).filter(|_| is_exchange)?;
-    let (client_id, id_token) = (id?.into(), Secret::new(id_token.to_owned()));
-    Some(Authentication::Credential(Credential::IdToken(IdTokenAuthentication { client_id, id_token })))
+    Some(IdTokenAuthentication { client_id: id?.into(), id_token: Secret::new(id_token.to_owned()) })
 }
 
 fn assertion(assertion: &str, id: Option<&str>, form: &Form<'_>) -> Result<Authentication, Refusal> {

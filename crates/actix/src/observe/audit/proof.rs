@@ -15,6 +15,7 @@ pub(super) enum Proof {
 impl Proof {
     pub(super) fn of(credential: &Credential) -> Self {
         match credential {
+            Credential::Certificate(presented) if presented.id_token.is_some() => Self::Assertion,
             Credential::Secret(_) | Credential::Certificate(_) => Self::Held,
             Credential::Assertion(_) | Credential::IdToken(_) => Self::Assertion,
         }
