@@ -11,6 +11,7 @@ mod configuration;
 mod descriptors;
 mod device;
 mod duration;
+mod exposed_files;
 mod failure;
 mod input;
 mod issuer_keys;

@@ -2,7 +2,7 @@
 
 use super::findings::{Finding, Findings};
 use super::secret_age;
-use super::store_state::{check_issuer, check_key_files, check_schema, check_snapshot, not_writable_file};
+use super::store_state::{check_files, check_issuer, check_schema, check_snapshot, not_writable_file};
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
@@ -227,7 +227,7 @@ async fn check_store(
     if let Some(offset) = store.clock_offset().filter(|offset| offset.exceeds(CLOCK_LEEWAY)) {
         findings.wrong_clock(now, &offset.to_string());
     }
-    check_key_files(&location.key, findings);
+    check_files(&url, &location.key, findings);
     check_schema(&store, findings).await;
     check_issuer(&store, settings, findings).await;
     let issuers = check_content(&store, settings, now, findings).await;

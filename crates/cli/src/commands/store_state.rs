@@ -1,15 +1,15 @@
 //! What `tokenberg check` reports about the schema of the store, about the issuer of its servers, and about their snapshot.
 
 use super::findings::Findings;
-use crate::moment_text;
 use crate::output::on_one_line;
 use crate::server::listening::Listening;
 use crate::server::settings::Settings;
 use crate::store_access::{StoreLocation, older_schema};
+use crate::{exposed_files, moment_text};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tokenberg_store::{
-    KekError, KekSource, KeyEncryptionKey, OpeningError, SchemaDifference, SnapshotError, Store,
+    KekError, KekSource, KeyEncryptionKey, OpeningError, SchemaDifference, SnapshotError, Store, StoreUrl,
 };
 
 /// Compares the issuer that is configured with that of the servers of the store.
@@ -38,8 +38,10 @@ pub(super) async fn check_issuer(store: &Store, settings: Option<&Settings>, fin
     }
 }
 
-/// Names the files of the key-encryption key. The present one has opened the store, or the next one has.
-pub(super) fn check_key_files(key: &KekSource, findings: &mut Findings) {
+/// Names the files of the key-encryption key, and checks that other users can change neither these nor those of the store. The present
+/// key has opened the store, or the next one has.
+pub(super) fn check_files(store: &StoreUrl, key: &KekSource, findings: &mut Findings) {
+    exposed_files::exposed(store, key).into_iter().for_each(|sentence| findings.problem("files", sentence));
     if let Some(path) = key.file() {
         findings.ok("key file", path.display().to_string());
     }
@@ -86,10 +88,7 @@ pub(super) async fn check_schema(store: &Store, findings: &mut Findings) {
 
 /// Why an SQLite store cannot be written: the file, or one that SQLite keeps beside it. Opening a file changes nothing.
 pub(super) fn not_writable_file(store: &Path) -> Option<String> {
-    ["", "-wal", "-shm"].iter().find_map(|ending| {
-        let mut path = store.as_os_str().to_owned();
-        path.push(ending);
-        let path = PathBuf::from(path);
+    exposed_files::files(store).into_iter().find_map(|path| {
         let error = path.exists().then(|| File::options().write(true).open(&path).err()).flatten()?;
         Some(format!("{}: {error}", path.display()))
     })

@@ -17,7 +17,7 @@ use crate::input::SecretVariable;
 use crate::issuer_keys::{self, KeyFetches};
 use crate::logging;
 use crate::store_access::{StoreLocation, node};
-use crate::{clock, input, output};
+use crate::{clock, exposed_files, input, output};
 use anyhow::Context;
 use certificates::Certificates;
 use first_start::{FirstCredential, Given};
@@ -76,6 +76,9 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     let given = Given::read()?;
     let may_be_new = given.expects_new_store();
     let opening = if settings.create { Opening::Make } else { Opening::Start { may_be_new } };
+    exposed_files::exposed(&location.url, &location.key)
+        .iter()
+        .for_each(|sentence| tracing::warn!("{sentence}"));
     let (url, issuer) = (location.url, listening.issuer_at(port)?);
     let snapshot = settings.snapshot_file(&url, &issuer).map(Arc::new);
     let opened = Store::open_or_last_known(&url, location.key, opening, snapshot.as_deref()).await?;

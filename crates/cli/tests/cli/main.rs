@@ -21,6 +21,7 @@ mod devices;
 mod displaying;
 mod equipping;
 mod explaining;
+mod exposed;
 mod failing_to_sign_in;
 mod figures;
 mod filtering;
