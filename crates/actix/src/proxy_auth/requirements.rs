@@ -29,6 +29,19 @@ pub(super) struct RequirementFault {
     reason: String,
 }
 
+/// Whether each `%` begins an octet (RFC 3986 §2.1), and the octets are UTF-8. The parser of queries replaces what is not.
+fn is_well_formed(query: &str) -> bool {
+    let mut parts = query.split('%');
+    let mut octets = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let Some(octet) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else { return false };
+        octets.push(octet);
+        octets.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    std::str::from_utf8(&octets).is_ok()
+}
+
 impl Requirements {
     /// Collects the requirements of the query and the headers; the token has to meet all of them.
     ///
@@ -42,9 +55,10 @@ impl Requirements {
         // Envoy asks so about the path `/`. It may also be a slip, so requirements are not ignored, and no audience is replaced.
         let is_slash = original_path == Some("");
         if is_of_configuration || is_slash {
-            let pairs = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-                .map_err(|_| fault(is_of_configuration, "the query is malformed".to_owned()))?;
-            for (name, value) in pairs.into_inner() {
+            let malformed = || fault(is_of_configuration, "the query is malformed".to_owned());
+            let query = Some(request.query_string()).filter(|query| is_well_formed(query));
+            let pairs = web::Query::<Vec<(String, String)>>::from_query(query.ok_or_else(malformed)?);
+            for (name, value) in pairs.map_err(|_| malformed())?.into_inner() {
                 let is_known = found.add(&name, &value).map_err(|reason| {
                     fault(is_of_configuration, format!("the parameter {name} of the query {reason}"))
                 })?;

@@ -288,7 +288,13 @@ async fn ri_04_nothing_that_a_client_adds_accepts_more_tokens() {
 async fn a_mistake_in_the_address_is_an_error_of_the_server_and_accepts_nothing() {
     let service = service();
     let token = mint(&service, C1, "catalog").await;
-    for query in ["scopes=admin", "scope=", "audience=", "audience", "scope=a%22b", "scope=catalog&x=y"] {
+    let malformed =
+        ["audience=%ff", "audience=%c3%28", "audience=%zz", "audience=%4", "scope=catalog%", "%ff=x"];
+    let wrong = ["scopes=admin", "scope=", "audience=", "audience", "scope=a%22b", "scope=catalog&x=y"];
+    for query in wrong.into_iter().chain(malformed) {
+        // Alone, too: the audience of the issuer must not take the place of one that cannot be read.
+        let alone = answer(&service, &ask("GET", &format!("{VERIFY}?{query}")).bearer(&token)).await;
+        assert_eq!(alone.status, 500, "{query}");
         let answer = answer(&service, &ask("GET", &format!("{AT_CATALOG}&{query}")).bearer(&token)).await;
         assert_eq!((answer.status, answer.header("WWW-Authenticate")), (500, None), "{query}");
         assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("x-auth-request")), "{query}");
