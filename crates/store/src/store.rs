@@ -104,6 +104,9 @@ impl Store {
             Opening::Start { may_be_new } => (true, may_be_new || is_first_start || url.path().is_some()),
             Opening::Make => (true, true),
         };
+        if makes && url.path().is_some_and(|path| std::fs::symlink_metadata(path).is_err()) {
+            kek.check_before_making()?;
+        }
         let (db, file) = connect(url, makes, opening != Opening::Read).await?;
         let missing = || {
             let store = url.to_string();

@@ -1,8 +1,8 @@
-//! Files of the store that other users can change are reported: KS-07.
+//! Files of the store that other users can change are reported, and a store is made with its key or not at all: KS-07.
 
 use crate::support::{Place, within_a_second};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 #[test]
 fn ks_07_files_that_other_users_can_change_are_a_problem_of_check_and_a_warning_of_serve() {
@@ -48,4 +48,25 @@ fn ks_07_files_that_other_users_can_change_are_a_problem_of_check_and_a_warning_
     }
     let said = check().done();
     assert!(!said.out.contains("belongs to"), "{}", said.out);
+}
+
+#[test]
+fn ks_07_a_store_is_made_with_its_key_or_not_at_all() {
+    let place = Place::new();
+    symlink("nowhere", place.path("dangling.key")).unwrap();
+    fs::create_dir(place.path("malformed")).unwrap();
+    place.file("malformed/a.key", "x");
+    fs::set_permissions(place.path("malformed/a.key"), Permissions::from_mode(0o600)).unwrap();
+    for (key, tip) in [
+        ("dangling.key", "symbolic link to a file that does not exist"),
+        ("none/a.key", "its directory does not exist"),
+        ("malformed/a.key", "does not hold 32 bytes"),
+    ] {
+        let said = place.run(&["init", "--key-file", key]).refused();
+        assert!(said.err.contains(tip), "{key}: {}", said.err);
+        let left: Vec<_> =
+            fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(!left.iter().any(|name| name.to_string_lossy().starts_with("tokenberg.db")), "{left:?}");
+    }
+    place.run(&["init"]).done();
 }

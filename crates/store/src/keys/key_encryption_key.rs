@@ -176,6 +176,26 @@ impl KekSource {
         self.file().is_some_and(|path| fs::symlink_metadata(path).is_err())
     }
 
+    /// Checks before a store is made that its key can be read, or its file made, so that no store without a key is left behind.
+    pub(crate) fn check_before_making(&self) -> Result<(), KekError> {
+        let Some(path) = self.file() else { return self.key(true).map(drop) };
+        let fault = |what, reason: &str| {
+            let (path, reason) = (path.to_owned(), reason.to_owned());
+            Err(KekError::File { path, what, reason })
+        };
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        match fs::symlink_metadata(path) {
+            Ok(about) if about.is_symlink() && !path.exists() => {
+                fault("read", "it is a symbolic link to a file that does not exist")
+            }
+            Ok(_) => KeyEncryptionKey::from_file(path).map(drop),
+            Err(_) if directory.is_some_and(|directory| !directory.is_dir()) => {
+                fault("made", "its directory does not exist")
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
     /// The file of the present key, if it comes from one.
     pub fn file(&self) -> Option<&Path> {
         match self {
