@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use tokenberg_store::StoreError;
 
 /// The arguments contradict each other or are incomplete; the exit code is 2, as for a flag that does not exist.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +87,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     } else {
         print_sentence("error", &text);
     }
-    if error.downcast_ref::<WrongUsage>().is_some() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    let is_usage = error.downcast_ref::<WrongUsage>().is_some()
+        || matches!(error.downcast_ref(), Some(StoreError::Unregistrable(_)));
+    if is_usage { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
 /// Prints the message of clap: help and version on standard output with 0, everything else on standard error with 2.

@@ -7,6 +7,7 @@ pub use crate::types::peer_certificate::{CertificateName, PeerCertificate};
 pub use crate::types::registration::{
     AllowedScope, AuthMethod, Client, GrantType, LONGEST_ASSERTION_LIFETIME, Rights,
 };
+pub use crate::types::registration_check::{RegistrationError, check_subject_prefix};
 pub use crate::types::secret::{LONGEST_CLIENT_SECRET, Secret, SecretDigest};
 pub use crate::types::spiffe_id::{SpiffeId, SpiffeIdError};
 pub use crate::types::stored_secret::{StoredSecret, StoredSecrets};

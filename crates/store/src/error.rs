@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokenberg_core::jws::KeyId;
 use tokenberg_core::key_schedule::AnotherWaits;
+use tokenberg_core::registration::RegistrationError;
 use tokenberg_core::{ClientId, Issuer, Subject};
 
 /// Why an operation of the store failed.
@@ -106,6 +107,9 @@ pub enum StoreError {
         /// The identifier.
         id: ClientId,
     },
+    /// A value that cannot be registered.
+    #[error(transparent)]
+    Unregistrable(#[from] RegistrationError),
     /// The client has no secret of that name.
     #[error("the client {client} has no secret {secret}")]
     NoSuchSecret {

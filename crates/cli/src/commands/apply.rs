@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use tokenberg_store::Store;
+use tokenberg_store::{RegistrationChange, Store};
 
 /// `tokenberg export`
 #[derive(Debug, Args)]
@@ -148,7 +148,11 @@ impl Wanted {
     }
 
     async fn plan(&self, store: &Store, declaration: &declaration::Declaration) -> anyhow::Result<Plan> {
-        plan(declaration, &store.clients().await?, &store.issuers().await?, self.prune)
+        let (clients, issuers) = (store.clients().await?, store.issuers().await?);
+        let plan = plan(declaration, &clients, &issuers, self.prune)?;
+        let made = RegistrationChange::rehearse(&plan.changes, &clients, &issuers);
+        made.with_context(|| format!("{} cannot be applied; nothing was changed", self.file.display()))?;
+        Ok(plan)
     }
 }
 

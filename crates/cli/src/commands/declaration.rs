@@ -139,6 +139,7 @@ fn read_client(id: &ClientId, mut entry: Entry) -> anyhow::Result<(bool, Rights)
     };
     let (enabled, members) = overlaid(serde_json::to_value(Rights::new(scope))?, entry)?;
     let rights: Rights = serde_json::from_value(members)?;
+    rights.check()?;
     client::check(&rights, "omit may_assert_users")?;
     match rights.auth_method {
         AuthMethod::ClientSecret => anyhow::ensure!(
@@ -166,9 +167,12 @@ fn read_issuer(issuer: &Issuer, entry: Entry) -> anyhow::Result<(bool, Trust)> {
     );
     let (enabled, members) = overlaid(serde_json::to_value(Trust::new(KeySource::Discovery))?, entry)?;
     let trust: Trust = serde_json::from_value(members)?;
+    trust.check()?;
     issuer::check(issuer, &trust)?;
-    if let KeySource::Jwks(jwks) = &trust.keys {
-        jwks_file::check(jwks, "keys.jwks")?;
+    match &trust.keys {
+        KeySource::Jwks(jwks) => jwks_file::check(jwks, "keys.jwks")?,
+        KeySource::JwksUri(address) => drop(issuer::key_address(address).map_err(wrong_usage)?),
+        KeySource::Discovery => {}
     }
     Ok((enabled, trust))
 }

@@ -80,7 +80,7 @@ fn plan_issuers(
             continue;
         }
         plan.add(
-            format!("+ issuer {issuer}"),
+            format!("+ issuer {issuer}: {}", described(&issuer_entry(true, trust)?)),
             RegistrationChange::AddIssuer { issuer: issuer.clone(), trust: Box::new(trust.clone()) },
         );
         if !enabled {
@@ -135,7 +135,7 @@ fn plan_clients(
             | AuthMethod::Public => String::new(),
         };
         plan.add(
-            format!("+ client {id}{secret}"),
+            format!("+ client {id}{secret}: {}", described(&client_entry(true, rights)?)),
             RegistrationChange::AddClient { id: id.clone(), rights: Box::new(rights.clone()) },
         );
         if !enabled {
@@ -148,6 +148,17 @@ fn plan_clients(
 
 fn state(enabled: bool) -> &'static str {
     if enabled { "enabled" } else { "disabled" }
+}
+
+/// The members of a new entry, which are those without their default: `scope "catalog", serves ["lake"], …`.
+fn described(entry: &Entry) -> String {
+    let member = |(name, value): (&String, &Value)| match value.as_object() {
+        // Public keys are long.
+        Some(keys) if keys.contains_key("jwks") => format!("{name} given"),
+        Some(_) | None if name == "jwks" => "jwks given".to_owned(),
+        Some(_) | None => format!("{name} {value}"),
+    };
+    entry.iter().map(member).collect::<Vec<_>>().join(", ")
 }
 
 /// The members that differ: `token_lifetime "1h" → "15m", serves added, …`.

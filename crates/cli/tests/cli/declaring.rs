@@ -156,7 +156,7 @@ fn a_mistake_in_the_file_is_named_with_its_place() {
         ("[clients.\"a:b\"]\nscope = \"a\"", "colon"),
         ("[clients.x]\nscope = \"a\"\nauth_method = \"private_key_jwt\"", "jwks"),
         ("[clients.x]\nscope = \"a\"\nauth_method = \"none-of-them\"", "none-of-them"),
-        ("[clients.x]\nscope = \"a\"\nlabels = {owner = \"a\\u001b\"}", "control characters"),
+        ("[clients.x]\nscope = \"a\"\nlabels = {owner = \"a\\u001b\"}", "no control"),
         ("[issuers.\"http://idp.example\"]\nkeys = \"discovery\"", "https"),
         ("[issuers.\"https://new.example\"]\naccept = [\"id_token\"]", "keys"),
         ("[issuers.\"https://new.example\"]\nkeys = {jwks = \"{}\"}", "keys.jwks"),
@@ -168,6 +168,154 @@ fn a_mistake_in_the_file_is_named_with_its_place() {
         assert!(!said.err.contains('\u{1b}'), "{}", said.err);
     }
     assert!(place.run(&["issuer", "show", IDP]).code == 0);
+}
+
+/// What `client add`, `client federate` and `issuer add` refuse, `diff` and `apply` refuse as well.
+#[test]
+fn cc_17_wl_04_se_05_a_file_registers_nothing_that_a_command_refuses() {
+    let place = place();
+    let before = (export(&place), changes(&place));
+    let client = |more: &str| format!("[clients.x]\nscope = \"catalog\"\n{more}\n");
+    let federated = |issuer: &str, subject: &str| {
+        client(&format!(
+            "auth_method = \"federated\"\nfederations = [{{issuer = \"{issuer}\", subject = \"{subject}\"}}]"
+        ))
+    };
+    let issuer = |more: &str| {
+        format!("[issuers.\"https://new.example\"]\nkeys = \"discovery\"\naccept = [\"id_token\"]\n{more}\n")
+    };
+    let spiffe = "[issuers.\"spiffe://td.example\"]\nkeys = {jwks_uri = \"https://td.example/b\"}\n";
+    let on_spiffe = |subject: &str| format!("{spiffe}{}", federated("spiffe://td.example", subject));
+    for (document, tip) in [
+        (issuer("subject_prefix = \"new:\"\nsubject_names = \"shared\""), "shared names"),
+        (issuer("subject_prefix = \" new:\""), "begins with a space"),
+        (issuer("subject_prefix = \"a\\u001b[2K\""), "\\u{1b}"),
+        (issuer(&format!("subject_prefix = \"{}\"", "a".repeat(300))), "300 bytes"),
+        (issuer("audiences = [\"\"]"), "empty"),
+        (issuer("audiences = [\"a\\nb\"]"), "\\u{a}"),
+        (issuer("subject_claim = \"a\\u202e\""), "\\u{202e}"),
+        (issuer("map = [\"groups=a\\u001b:x\"]"), "\\u{1b}"),
+        (
+            "[issuers.\"https://new.example\"]\nkeys = {jwks_uri = \"ftp://new.example/k\"}".to_owned(),
+            "https",
+        ),
+        (client("audiences = [\"\"]"), "empty"),
+        (client("audiences = [\"a\\nclient evil\"]"), "\\u{a}"),
+        (client("serves = [\"a\\u001b\"]"), "\\u{1b}"),
+        (client("may_act_for = [\"https://a|\\u202e\"]"), "\\u{202e}"),
+        (client("may_assert_users = [\"a\\nb\"]"), "\\u{a}"),
+        (client("auth_method = \"tls_client_auth\"\ncertificate = {subject = \"CN=a\\nb\"}"), "\\u{a}"),
+        (client("auth_method = \"tls_client_auth\"\ncertificate = {subject = \"cn = a\"}"), "CN=a"),
+        (client("auth_method = \"private_key_jwt\"\nassertion_lifetime = \"2h\""), "assertion-lifetime"),
+        (federated("https://k8s.example", ""), "1 to 2048 bytes"),
+        (federated("https://k8s.example", "a\\u001b"), "control"),
+        (federated("https://none.example", "a"), "https://none.example"),
+        (federated("https://k8s.example", "a").replace("federated", "none"), "identity of another issuer"),
+        (
+            federated("https://k8s.example", "a").replace(
+                "\"federated\"",
+                "\"none\"\ngrants = [\"token_exchange\"]\nmay_impersonate = [\"https://a|*\"]",
+            ),
+            "identity of another issuer",
+        ),
+        (on_spiffe("spiffe://other.example/*"), "not in the trust domain"),
+        (on_spiffe("spiffe://td.example"), "trust domain itself"),
+        (on_spiffe("*"), "SPIFFE"),
+    ] {
+        let file = place.file("wanted.toml", &document);
+        for command in [&["diff", &file][..], &["apply", &file, "--dry-run"], &["apply", &file, "--yes"]] {
+            let said = place.run(command);
+            assert!(
+                matches!(said.code, 1 | 2) && said.out.is_empty(),
+                "{document}: {} {}",
+                said.out,
+                said.err
+            );
+            assert!(said.err.contains(tip), "{document}: {}", said.err);
+            assert!(
+                said.err.trim_end().lines().count() == 1 && !said.err.contains('\u{1b}'),
+                "{:?}",
+                said.err
+            );
+        }
+    }
+    assert_eq!((export(&place), changes(&place)), before);
+}
+
+/// A plan is one that can be made, whether it is only shown or applied, and it shows what a new client may do.
+#[test]
+fn a_plan_finds_what_contradicts_the_store_and_shows_the_rights_of_new_clients() {
+    let place = place();
+    for (one, other) in [("a", "spiffe://td.example/a/*"), ("b", "spiffe://td.example/b")] {
+        let line = format!("client add {one} --auth-method federated");
+        place.run(&words(&line)).done();
+        if one == "a" {
+            place
+                .run(&words("issuer add spiffe://td.example --jwks-uri https://td.example/b --no-fetch"))
+                .done();
+        }
+        place.run(&["client", "federate", one, "--issuer", "spiffe://td.example", "--subject", other]).done();
+    }
+    let document = export(&place);
+    let thief = |subject: &str| {
+        format!(
+            "{document}\n[clients.thief]\nscope = \"catalog\"\nauth_method = \"federated\"\nfederations = [{{issuer = \"spiffe://td.example\", \
+             subject = \"{subject}\"}}]\n"
+        )
+    };
+    let with_prefix = |prefix: &str| {
+        format!(
+            "{document}\n[issuers.\"https://new.example\"]\nkeys = \"discovery\"\naccept = [\"id_token\"]\nsubject_prefix = \"{prefix}\"\n"
+        )
+    };
+    let gone = document.replace("[issuers.\"spiffe://td.example\"", "[issuers.\"spiffe://td2.example\"");
+    assert_ne!(gone, document);
+    let in_itself = format!(
+        "{}\n[clients.thief2]\nscope = \"catalog\"\nauth_method = \"federated\"\nfederations = [{{issuer = \"spiffe://td.example\", subject = \"spiffe://td.example/new/x\"}}]\n",
+        thief("spiffe://td.example/new/*")
+    );
+    for (wanted, more, tip) in [
+        (thief("spiffe://td.example/a/x"), &[][..], "client a"),
+        (thief("spiffe://td.example/*"), &[], "client"),
+        (thief("spiffe://td.example/b"), &[], "client b"),
+        (in_itself, &[], "client thief"),
+        (with_prefix("okta:"), &[], "okta:"),
+        (with_prefix("okta:x"), &[], "okta:"),
+        // The issuer is removed first; who has its identities keeps them, and a new one needs it.
+        (
+            format!(
+                "{gone}\n[clients.late]\nscope = \"catalog\"\nauth_method = \"federated\"\nfederations = [{{issuer = \"spiffe://td.example\", subject = \"spiffe://td.example/late\"}}]\n"
+            ),
+            &["--prune"],
+            "spiffe://td.example",
+        ),
+    ] {
+        let file = place.file("wanted.toml", &wanted);
+        for command in [&["diff", &file][..], &["apply", &file, "--dry-run"], &["apply", &file, "--yes"]] {
+            let said = place.run(&[command, more].concat());
+            assert_eq!((said.code, said.out.as_str()), (1, ""), "{wanted}: {}", said.err);
+            assert!(said.err.contains(tip) && said.err.contains("nothing was changed"), "{}", said.err);
+        }
+        assert_eq!(export(&place), document);
+    }
+    let powerful = format!(
+        "{document}\n[clients.power]\nevery_scope = true\nauth_method = \"federated\"\nmay_act_for = [\"https://idp.example|*\"]\n\
+         may_impersonate = [\"https://idp.example|root\"]\nserves = [\"lake\"]\n\
+         [issuers.\"https://new.example\"]\nkeys = \"discovery\"\naccept = [\"id_token\"]\nscope = \"admin\"\n"
+    );
+    let shown = applied(&place, &powerful, &["--dry-run"]).done().out;
+    for right in [
+        "+ client power: ",
+        "every_scope true",
+        "auth_method \"federated\"",
+        "may_act_for [\"https://idp.example|*\"]",
+        "may_impersonate [\"https://idp.example|root\"]",
+        "serves [\"lake\"]",
+        "+ issuer https://new.example: ",
+        "scope \"admin\"",
+    ] {
+        assert!(shown.contains(right), "{right}: {shown}");
+    }
 }
 
 #[test]

@@ -13,6 +13,63 @@ fn is_safe(said: &Said) -> bool {
         && !said.out.lines().chain(said.err.lines()).any(|line| line.starts_with("client id  evil"))
 }
 
+#[test]
+fn se_05_no_option_registers_a_text_that_controls_a_terminal_or_forges_a_line() {
+    let place = Place::new();
+    place.add("etl", &[]);
+    place.run(&["issuer", "add", IDP, "--discover", "--no-fetch"]).done();
+    let before = place.run(&["export"]).done().out;
+    for evil in EVIL {
+        let (of_issuer, of_claim) = (format!("{IDP}|{evil}"), format!("groups={evil}:x"));
+        let (by_claim, subject) = (format!("{evil}=a:x"), format!("CN={evil}"));
+        for option in [
+            ["--audience", evil],
+            ["--serves", evil],
+            ["--may-act-for", &of_issuer],
+            ["--may-impersonate", &of_issuer],
+            ["--may-assert-users", evil],
+            ["--label", &format!("owner={evil}")],
+        ] {
+            for command in [["client", "change", "etl"], ["client", "add", "new"]] {
+                let said = place.run(&[&command[..], &option].concat());
+                assert!(said.code == 2 && is_safe_error(&said), "{command:?} {option:?}: {:?}", said.err);
+            }
+        }
+        let certificate =
+            ["client", "add", "new", "--auth-method", "tls_client_auth", "--tls-subject", &subject];
+        let said = place.run(&certificate);
+        assert!(said.code == 2 && is_safe_error(&said), "{:?}", said.err);
+        for option in [
+            ["--audience", evil],
+            ["--map", &of_claim],
+            ["--map", &by_claim],
+            ["--subject-claim", evil],
+            ["--subject-prefix", evil],
+        ] {
+            let changed = place.run(&[&["issuer", "change", IDP, "--no-fetch"][..], &option].concat());
+            let new = ["issuer", "add", "https://new.example", "--discover", "--no-fetch"];
+            for said in [changed, place.run(&[&new[..], &option].concat())] {
+                assert!(said.code == 2 && is_safe_error(&said), "{option:?}: {:?}", said.err);
+            }
+        }
+        let said = place.run(&["client", "federate", "etl", "--issuer", IDP, "--subject", evil]);
+        assert!(said.code == 2 && is_safe_error(&said), "{:?}", said.err);
+        // What is not found is repeated.
+        for command in [["key", "show", evil], ["client", "show", evil], ["key", "revoke", evil]] {
+            let said = place.run(&command);
+            assert!(matches!(said.code, 1 | 2) && is_safe_error(&said), "{command:?} {:?}", said.err);
+        }
+        let said = place.run(&["key", "show", evil]);
+        assert_eq!(said.err.trim_end().lines().count(), 1, "{:?}", said.err);
+    }
+    assert_eq!(place.run(&["export"]).done().out, before);
+}
+
+/// Messages about arguments may have several lines, none of which is the argument's own.
+fn is_safe_error(said: &Said) -> bool {
+    said.out.is_empty() && !said.err.chars().any(|c| c != '\n' && is_unsafe_to_display(c))
+}
+
 /// An earlier version registered such texts.
 #[test]
 fn se_05_what_an_earlier_version_registered_is_shown_escaped_and_can_be_corrected() {

@@ -25,6 +25,7 @@ pub(crate) mod provenance;
 pub(crate) mod provenance_reading;
 pub(crate) mod realm;
 pub(crate) mod registration;
+pub(crate) mod registration_check;
 pub(crate) mod revocation;
 pub(crate) mod scope;
 pub(crate) mod scope_mapping;

@@ -9,7 +9,7 @@ use crate::registrations::client_rows::{
     mark_client_changed,
 };
 use crate::registrations::federations::record_federations;
-use crate::registrations::known_rights::{from_json, to_json};
+use crate::registrations::known_rights::{from_json, new_to_json, to_json};
 use crate::registrations::secrets::AddedSecret;
 use crate::revocations::{CLIENT, OUR_CLIENTS, SUBJECT, revoke_before};
 use crate::store::Store;
@@ -29,7 +29,7 @@ impl Store {
         secret: Option<NewSecret>,
     ) -> Result<Option<AddedSecret>, StoreError> {
         let federations = &rights.federations;
-        let rights = to_json(rights)?;
+        let rights = new_to_json(rights)?;
         let prepared = match secret {
             Some(secret) => Some(self.prepare(id, secret).await?),
             None => None,
@@ -60,7 +60,7 @@ impl Store {
         id: &ClientId,
         rights: &Rights,
     ) -> Result<(), StoreError> {
-        let text = to_json(rights)?;
+        let text = new_to_json(rights)?;
         insert_new(tx, id, (text.as_str(), rights.federations.as_slice()), now).await?;
         self.record_change(tx, Change::client("client added", id).with_json("rights", &text)).await.map(drop)
     }
@@ -217,6 +217,12 @@ impl Store {
         before: &str,
         rights: &Rights,
     ) -> Result<(), StoreError> {
+        if let Err(fault) = rights.check()
+            // What an earlier version registered is no reason to refuse other changes.
+            && from_json(before, id.as_str())?.check().as_ref() != Err(&fault)
+        {
+            return Err(fault.into());
+        }
         let text = to_json(rights)?;
         update_rights(tx, id, &text, &rights.federations).await?;
         // Without it, rights that were granted by SQL would become recorded ones when another part of the rights is changed.

@@ -80,14 +80,14 @@ pub(crate) async fn record_federations(
             let known: Option<String> = tx.find_value(read, values![issuer]).await?;
             known.ok_or_else(|| StoreError::NoSuchIssuer { issuer: federation.issuer.clone() })?;
         }
-        let others = if federation.issuer.is_spiffe() {
+        let others: Vec<(String, String)> = if federation.issuer.is_spiffe() {
             let read = "SELECT subject, client_id FROM federations WHERE issuer = $1";
             tx.all(read, values![issuer]).await?
         } else {
             let read = "SELECT subject, client_id FROM federations WHERE issuer = $1 AND subject = $2";
             tx.all(read, values![issuer, subject]).await?
         };
-        check_free(federation, client, &others)?;
+        check_free(federation, client, others.iter().map(|(subject, owner)| (&**subject, &**owner)))?;
         let insert = "INSERT INTO federations (issuer, subject, client_id) VALUES ($1, $2, $3)";
         tx.execute(insert, values![issuer, subject, client.as_str()]).await?;
     }
@@ -95,23 +95,23 @@ pub(crate) async fn record_federations(
 }
 
 /// Fails if another client has the identity or overlaps with it. `others` are subjects of the same issuer, with their clients.
-fn check_free(
+pub(super) fn check_free<'a>(
     federation: &Federation,
     client: &ClientId,
-    others: &[(String, String)],
+    mut others: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<(), StoreError> {
     let mine = &*federation.subject;
-    let clash = |(subject, owner): &&(String, String)| {
-        owner != client.as_str()
-            && (subject == mine
+    let clash = |(subject, owner): &(&str, &str)| {
+        *owner != client.as_str()
+            && (*subject == mine
                 || (federation.issuer.is_spiffe() && (covers(mine, subject) || covers(subject, mine))))
     };
-    match others.iter().find(clash) {
+    match others.find(clash) {
         None => Ok(()),
         Some((subject, owner)) => Err(StoreError::FederatedAlready {
             issuer: federation.issuer.clone(),
-            subject: subject.as_str().into(),
-            client: owner.as_str().into(),
+            subject: subject.into(),
+            client: owner.into(),
         }),
     }
 }

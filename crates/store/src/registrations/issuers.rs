@@ -46,6 +46,7 @@ impl Store {
         issuer: &Issuer,
         trust: &Trust,
     ) -> Result<(), StoreError> {
+        trust.check()?;
         let text = to_json(trust)?;
         let insert = "INSERT INTO issuers (issuer, enabled, trust, created_at) VALUES ($1, 1, $2, $3) \
                       ON CONFLICT (issuer) DO NOTHING";
@@ -67,8 +68,7 @@ impl Store {
         let set = self.0.db.change(&[Part::Issuers], |tx| {
             Box::pin(async move {
                 let present = present_trust(tx, issuer).await?;
-                let prefixes = [&present, trust].map(|trust| trust.subject_prefix.as_deref());
-                check_prefix(tx, issuer, prefixes[0], prefixes[1]).await?;
+                check_change(tx, issuer, &present, trust).await?;
                 self.update_trust(tx, issuer, text).await
             })
         });
@@ -107,8 +107,7 @@ impl Store {
         if present_trust(tx, issuer).await? != *before {
             return Ok(false);
         }
-        let prefixes = [before, after].map(|trust| trust.subject_prefix.as_deref());
-        check_prefix(tx, issuer, prefixes[0], prefixes[1]).await?;
+        check_change(tx, issuer, before, after).await?;
         self.update_trust(tx, issuer, &to_json(after)?).await?;
         Ok(true)
     }
@@ -207,6 +206,25 @@ async fn present_trust(tx: &mut Tx<'_>, issuer: &Issuer) -> Result<Trust, StoreE
     read_trust(&present, issuer.as_str())
 }
 
+/// Checks new trust in a registered issuer.
+async fn check_change(
+    tx: &mut Tx<'_>,
+    issuer: &Issuer,
+    before: &Trust,
+    after: &Trust,
+) -> Result<(), StoreError> {
+    check_values(before, after)?;
+    check_prefix(tx, issuer, before.subject_prefix.as_deref(), after.subject_prefix.as_deref()).await
+}
+
+/// Checks the values, except for a fault that an earlier version registered.
+pub(super) fn check_values(before: &Trust, after: &Trust) -> Result<(), StoreError> {
+    match after.check() {
+        Err(fault) if before.check().as_ref() != Err(&fault) => Err(fault.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Refuses a prefix that is new for the issuer and by which its users could have names of another issuer's users. An overlap that an
 /// earlier version registered stays until one of the two is changed.
 async fn check_prefix(
@@ -217,14 +235,27 @@ async fn check_prefix(
 ) -> Result<(), StoreError> {
     let Some(prefix) = after.filter(|prefix| before != Some(*prefix)) else { return Ok(()) };
     let rows: Vec<Row> = tx.all(SELECT_ISSUERS, &[]).await?;
-    for row in rows {
-        let other = read_issuer(row)?.trusted;
-        let taken = other.trust.subject_prefix.filter(|taken| prefixes_overlap(prefix, taken));
-        if let Some(taken) = taken.filter(|_| other.issuer != *issuer) {
-            return Err(StoreError::PrefixTaken { prefix: prefix.into(), taken, by: other.issuer });
+    let others: Vec<IssuerRecord> = rows.into_iter().map(read_issuer).collect::<Result<_, _>>()?;
+    let others = others.iter().map(|record| (&record.trusted.issuer, &record.trusted.trust));
+    check_prefix_among(issuer, prefix, others)
+}
+
+/// Refuses a prefix that overlaps with that of another issuer.
+pub(super) fn check_prefix_among<'a>(
+    issuer: &Issuer,
+    prefix: &str,
+    mut others: impl Iterator<Item = (&'a Issuer, &'a Trust)>,
+) -> Result<(), StoreError> {
+    let overlapping = |(other, trust): (&'a Issuer, &'a Trust)| {
+        let taken = trust.subject_prefix.as_ref().filter(|taken| prefixes_overlap(prefix, taken));
+        taken.filter(|_| other != issuer).map(|taken| (other, taken))
+    };
+    match others.find_map(overlapping) {
+        None => Ok(()),
+        Some((by, taken)) => {
+            Err(StoreError::PrefixTaken { prefix: prefix.into(), taken: taken.clone(), by: by.clone() })
         }
     }
-    Ok(())
 }
 
 fn found(rows: u64, issuer: &Issuer) -> Result<(), StoreError> {

@@ -87,6 +87,15 @@ impl<'a> WrittenRights<'a> {
     }
 }
 
+/// The rights of a new client as they are stored.
+///
+/// # Errors
+/// If they cannot be registered.
+pub(super) fn new_to_json(rights: &Rights) -> Result<String, StoreError> {
+    rights.check()?;
+    to_json(rights)
+}
+
 pub(crate) fn to_json(rights: &Rights) -> Result<String, StoreError> {
     serde_json::to_string(rights).map_err(|_| StoreError::damaged("the rights to be written"))
 }

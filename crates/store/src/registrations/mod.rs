@@ -9,6 +9,7 @@ mod ensured;
 mod federations;
 mod issuers;
 mod known_rights;
+mod rehearsal;
 mod secrets;
 mod subjects;
 mod used_secrets;

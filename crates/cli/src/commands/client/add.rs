@@ -4,7 +4,7 @@ use super::new_key;
 use super::proof::{Proof, SecretSource};
 use super::terms::{Terms, note_several_audiences};
 use crate::commands::issuer::naming;
-use crate::failure::{note, warn};
+use crate::failure::{note, warn, wrong_usage};
 use crate::output::{Output, facts};
 use crate::store_access::StoreLocation;
 use crate::{clock, input, moment_text};
@@ -72,6 +72,10 @@ pub(super) async fn run(location: StoreLocation, arguments: Add, output: Output)
     let mut rights = terms.into_rights(proof.default_grants())?;
     let (new_key, secret_expires) = (proof.new_key.clone(), proof.secret_expires);
     let secret = proof.settle(&id, &mut rights)?.map(|SecretSource(file)| new_secret(file)).transpose()?;
+    if let Err(fault) = rights.check() {
+        new_key.iter().for_each(|file| new_key::discard(file));
+        return Err(wrong_usage(fault.to_string()));
+    }
     let added = async {
         let store = location.open_or_create().await?;
         let now = clock::now()?;

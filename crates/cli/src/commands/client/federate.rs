@@ -7,7 +7,7 @@ use crate::store_access::StoreLocation;
 use clap::Args;
 use serde_json::json;
 use tokenberg_core::explanation::quoted;
-use tokenberg_core::registration::{Federation, SpiffeId};
+use tokenberg_core::registration::Federation;
 use tokenberg_core::{AuthMethod, ClientId, Issuer, Subject};
 
 /// `tokenberg client federate`
@@ -71,8 +71,9 @@ pub(super) async fn run(location: StoreLocation, arguments: Federate, output: Ou
         )?;
         return Ok(());
     }
-    check(&issuer, &subject, audience.as_deref(), uid.as_deref())?;
     let federation = Federation { issuer, subject: subject.into(), audience, uid };
+    federation.check().map_err(|fault| wrong_usage(format!("--{fault}")))?;
+    note_meaning(&federation);
     let store = location.open_existing().await?;
     let known = store.client(&id).await?.rights;
     if known.auth_method == AuthMethod::Public {
@@ -122,46 +123,15 @@ fn note_changes(before: &Federation, now: &Federation) {
     }
 }
 
-fn check(issuer: &Issuer, subject: &str, audience: Option<&str>, uid: Option<&str>) -> anyhow::Result<()> {
-    for (flag, value) in [("--subject", Some(subject)), ("--audience", audience), ("--uid", uid)] {
-        if value.is_some_and(|text| text.is_empty() || text.chars().any(char::is_control)) {
-            return Err(wrong_usage(format!("{flag} must not be empty or contain control characters")));
-        }
-    }
-    if Subject::of_client(subject).is_err() {
-        let rule = "--subject must have 1 to 2048 bytes and no control, format or bidirectional characters";
-        return Err(wrong_usage(rule));
-    }
-    if subject.parse::<Subject>().is_err() {
+fn note_meaning(federation: &Federation) {
+    if federation.subject.parse::<Subject>().is_err() {
         note(
             "the subject has more than 255 bytes, so `subject disable` and `revoke --subject` cannot name it",
         );
     }
-    if !issuer.is_spiffe() {
-        if subject.contains('*') {
-            warn(
-                "--subject is compared exactly, including the asterisk; only SPIFFE IDs may end in /* as a pattern",
-            );
-        }
-        return Ok(());
+    if !federation.issuer.is_spiffe() && federation.subject.contains('*') {
+        warn(
+            "--subject is compared exactly, including the asterisk; only SPIFFE IDs may end in /* as a pattern",
+        );
     }
-    let id: SpiffeId = subject
-        .strip_suffix("/*")
-        .unwrap_or(subject)
-        .parse()
-        .map_err(|fault| wrong_usage(format!("--subject: {fault}")))?;
-    if id.trust_domain() != issuer.as_str() {
-        return Err(wrong_usage(format!(
-            "--subject is not in the trust domain {issuer}, which issues identities below itself only"
-        )));
-    }
-    if !id.has_path() && !subject.ends_with("/*") {
-        return Err(wrong_usage(format!(
-            "--subject is the trust domain itself, not a workload; {issuer}/* matches all its workloads"
-        )));
-    }
-    if uid.is_some() {
-        return Err(wrong_usage("--uid is for Kubernetes service accounts; a SPIFFE ID has none"));
-    }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use crate::duration;
 use crate::failure::{note, warn, wrong_usage};
 use clap::{Args, ValueEnum};
 use tokenberg_core::policy::LONGEST_TOKEN_LIFETIME;
-use tokenberg_core::registration::{AllowedScope, SubjectPattern, UserPattern};
+use tokenberg_core::registration::{AllowedScope, LONGEST_ASSERTION_LIFETIME, SubjectPattern, UserPattern};
 use tokenberg_core::{AuthMethod, GrantType, Lifetime, Rights, Scope, Target};
 
 /// The longest session; after it, the client has to authenticate again.
@@ -135,6 +135,7 @@ pub(in crate::commands) fn check(rights: &Rights, without_users: &str) -> anyhow
         )));
     }
     check_public(rights)?;
+    duration::within("--assertion-lifetime", rights.assertion_lifetime, LONGEST_ASSERTION_LIFETIME)?;
     duration::within("--token-lifetime", rights.token_lifetime, LONGEST_TOKEN_LIFETIME)?;
     duration::within("--session-lifetime", rights.session_lifetime, LONGEST_SESSION)
 }
@@ -151,6 +152,7 @@ pub(super) fn check_public(rights: &Rights) -> anyhow::Result<()> {
         ("--may-act-for", rights.may_act_for.is_empty()),
         ("--may-assert-users", rights.may_assert_users.is_empty()),
         ("--serves", rights.serves.is_empty()),
+        ("an identity of another issuer", rights.federations.is_empty()),
         ("a --grant other than token_exchange", rights.grants == [GrantType::TokenExchange]),
     ];
     match excess.into_iter().find(|(_, is_free)| !is_free) {

@@ -5,6 +5,7 @@ use super::terms::{self, Accept, accepted};
 use super::trying::{self, Trying};
 use crate::commands::foreign_issuer::foreign;
 use crate::commands::{jwks_file, scope_option};
+use crate::failure::wrong_usage;
 use crate::issuer_keys::Trial;
 use crate::output::Output;
 use crate::store_access::StoreLocation;
@@ -119,7 +120,7 @@ pub(crate) struct Add {
 }
 
 /// Parses an address of keys; kept as written. Whether it may be plain http is decided when all options are known.
-pub(super) fn key_address(text: &str) -> Result<Box<str>, String> {
+pub(in crate::commands) fn key_address(text: &str) -> Result<Box<str>, String> {
     let url: Url = text.parse().map_err(|_| terms::HTTPS_ONLY.to_owned())?;
     if !matches!(url.scheme(), "https" | "http") || url.host().is_none() {
         return Err(terms::HTTPS_ONLY.to_owned());
@@ -201,6 +202,7 @@ fn trust(arguments: Add) -> anyhow::Result<Trust> {
     trust.insecure_http = arguments.insecure_http;
     arguments.naming.apply(&mut trust);
     terms::check(&arguments.issuer, &trust)?;
+    trust.check().map_err(|fault| wrong_usage(fault.to_string()))?;
     scope_option::warn_of_commas(Some(&trust.scope));
     Ok(trust)
 }

@@ -7,6 +7,7 @@ mod show;
 mod terms;
 mod trying;
 
+pub(super) use add::key_address;
 pub(super) use terms::check;
 
 use super::audit_filter::Filter;

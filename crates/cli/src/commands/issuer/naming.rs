@@ -4,8 +4,8 @@ use crate::failure::{note, warn};
 use crate::issuer_names::{MOST_CLIENTS, Names};
 use clap::Args;
 use tokenberg_core::explanation::quoted;
-use tokenberg_core::issuer::{LONGEST_SUBJECT_PREFIX, SubjectNames};
-use tokenberg_core::text::is_unsafe_to_display;
+use tokenberg_core::issuer::SubjectNames;
+use tokenberg_core::registration::check_subject_prefix;
 use tokenberg_core::{ClientId, Issuer, Trust};
 use tokenberg_store::{Store, StoreError};
 
@@ -37,20 +37,7 @@ impl Naming {
 /// # Errors
 /// A sentence that describes the expected form.
 pub(super) fn prefix(text: &str) -> Result<Box<str>, String> {
-    let length = text.len();
-    let fault = if !(1..=LONGEST_SUBJECT_PREFIX).contains(&length) {
-        format!("this one has {length} bytes")
-    } else if let Some(c) = text.chars().find(|c| is_unsafe_to_display(*c)) {
-        format!("this one has the character {}", c.escape_unicode())
-    } else if text.starts_with(' ') {
-        "this one begins with a space".to_owned()
-    } else {
-        return Ok(text.into());
-    };
-    Err(format!(
-        "a prefix must have 1 to {LONGEST_SUBJECT_PREFIX} bytes, no control, format or bidirectional characters, and no leading space; \
-         with the user's name it must have at most 255 bytes; {fault}"
-    ))
+    check_subject_prefix(text).map(|()| text.into())
 }
 
 /// The setting for names as it is shown in lists and on the page of an issuer.
