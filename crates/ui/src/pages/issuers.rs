@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Query};
 use maud::{Markup, html};
 use serde::Deserialize;
-use tokenberg_core::issuer::{AcceptedAs, ScopeMapping};
+use tokenberg_core::issuer::{AcceptedAs, ScopeMapping, SubjectNames};
 use tokenberg_core::jws::Algorithm;
 use tokenberg_core::{Issuer, KeySource, Trust};
 use tokenberg_store::{Store, StoreError};
@@ -83,6 +83,8 @@ async fn whole(store: &Store, issuer: &Issuer) -> Result<Markup, StoreError> {
         ("Algorithms", joined(trust.algorithms.iter().map(Algorithm::to_string).collect())),
         ("Claim with the subject", trust.subject_claim.to_string()),
         ("Prefix of names", trust.subject_prefix.as_deref().unwrap_or_default().to_owned()),
+        ("Names of its users", names(trust).to_owned()),
+        ("Sessions", sessions(trust).to_owned()),
         ("Scope of its users", trust.scope.to_string()),
         ("Scope by claims", joined(trust.map.iter().map(ScopeMapping::to_string).collect())),
         ("Oldest token", trust.max_age.to_string()),
@@ -116,6 +118,23 @@ fn accepted(trust: &Trust) -> String {
         return "workload identities only".to_owned();
     }
     trust.accept.iter().map(|kind: &AcceptedAs| kind.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// What a user with the name of a client is (conformance CC-17).
+fn names(trust: &Trust) -> &'static str {
+    match trust.subject_names {
+        SubjectNames::Separate => "separate: a user with the name of a client gets no token",
+        SubjectNames::Shared => "shared: equal names are one principal",
+        SubjectNames::Undecided => "not decided: `tokenberg check` says how to",
+    }
+}
+
+fn sessions(trust: &Trust) -> &'static str {
+    if trust.outlives_subject {
+        "may outlive the user's token (--outlives-subject)"
+    } else {
+        "end with the user's token"
+    }
 }
 
 fn keys(source: &KeySource) -> String {

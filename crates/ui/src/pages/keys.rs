@@ -30,7 +30,7 @@ pub(crate) async fn list(parts: Data<Parts>) -> HttpResponse {
                             td { (key.algorithm.as_str()) }
                             td { (state(key)) }
                             td { (shown::time(key.signs_from, now)) }
-                            td { @if let Some(end) = key.verifies_until { (shown::time(end, now)) } @else { "its successor signs" } }
+                            td { @if let Some(end) = key.verifies_until { (shown::time(end, now)) } @else { "7d 1h after its successor begins to sign" } }
                             td { @if let Some(held) = key.private.device() { code { (shown::text(&held.uri)) } } @else { "in the store" } }
                         }
                     }
