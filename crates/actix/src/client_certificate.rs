@@ -36,6 +36,12 @@ const COMMON_NAME: &str = "2.5.4.3";
 /// ```
 #[must_use]
 pub fn read_certificate(der: &[u8], is_trusted: bool) -> Option<PeerCertificate> {
+    read(der, (!is_trusted).then(|| "the TLS server did not verify it".into()))
+}
+
+/// Reads a certificate; its chain was checked before, and has this fault if it has one. A certificate that breaks the rules for its
+/// kind is not trusted, and one that cannot be read counts as absent.
+pub(crate) fn read(der: &[u8], fault: Option<Box<str>>) -> Option<PeerCertificate> {
     let certificate = Certificate::from_der(der).ok()?;
     let facts = certificate.tbs_certificate();
     let alternative = facts.get_extension::<SubjectAltName>().ok()?;
@@ -46,7 +52,7 @@ pub fn read_certificate(der: &[u8], is_trusted: bool) -> Option<PeerCertificate>
     let is_workload = names.iter().any(is_spiffe_id);
     Some(PeerCertificate {
         thumbprint: thumbprint(der),
-        trusted: is_trusted && (!is_workload || is_leaf_for_signing(&certificate)),
+        fault: fault.or_else(|| is_workload.then(|| fault_of_svid(&certificate)).flatten().map(Into::into)),
         subject: subject(&certificate).unwrap_or_default().into(),
         common_names,
         names,
@@ -124,14 +130,29 @@ fn is_spiffe_id(name: &CertificateName) -> bool {
     }
 }
 
-/// X509-SVID §4.1 and §4.3: a leaf has "the cA field […] set to false", "MUST set digitalSignature" and "MUST NOT set
-/// keyCertSign or cRLSign".
-fn is_leaf_for_signing(certificate: &Certificate) -> bool {
+/// Why it is no X.509-SVID of a workload. X509-SVID §4.1 and §4.3: a leaf has "the cA field […] set to false", "MUST set
+/// digitalSignature" and "MUST NOT set keyCertSign or cRLSign". Without a SPIFFE ID, RFC 5280 §4.2.1.3 applies: a certificate without
+/// the extension has no such limit.
+fn fault_of_svid(certificate: &Certificate) -> Option<&'static str> {
     let facts = certificate.tbs_certificate();
     let (constraints, usage) = (facts.get_extension::<BasicConstraints>(), facts.get_extension::<KeyUsage>());
-    let is_leaf = constraints.is_ok_and(|found| found.is_none_or(|(_, constraints)| !constraints.ca));
-    let signs = |usage: KeyUsage| usage.digital_signature() && !usage.key_cert_sign() && !usage.crl_sign();
-    is_leaf && usage.ok().flatten().is_some_and(|(_, usage)| signs(usage))
+    match (constraints, usage) {
+        (Err(_), _) => Some("its extension basicConstraints cannot be read"),
+        (_, Err(_)) => Some("its extension keyUsage cannot be read"),
+        (Ok(Some((_, constraints))), _) if constraints.ca => {
+            Some("it has a SPIFFE ID and is the certificate of an authority (X509-SVID §4.1)")
+        }
+        (_, Ok(None)) => {
+            Some("it has a SPIFFE ID and no extension keyUsage with digitalSignature (X509-SVID §4.3)")
+        }
+        (_, Ok(Some((_, usage)))) if !usage.digital_signature() => {
+            Some("it has a SPIFFE ID, and its keyUsage does not set digitalSignature (X509-SVID §4.3)")
+        }
+        (_, Ok(Some((_, usage)))) if usage.key_cert_sign() || usage.crl_sign() => {
+            Some("it has a SPIFFE ID, and its keyUsage sets keyCertSign or cRLSign (X509-SVID §4.3)")
+        }
+        (Ok(_), Ok(Some(_))) => None,
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +170,7 @@ mod tests {
 
     #[test]
     fn mt_04_the_thumbprint_of_the_rfcs_example() {
-        let read = read_certificate(&STANDARD.decode(EXAMPLE).unwrap(), true).unwrap();
+        let read = read(&STANDARD.decode(EXAMPLE).unwrap(), None).unwrap();
         let text = Thumbprint::of(read.thumbprint);
         assert_eq!(text.as_str(), "A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0");
         assert_eq!((&*read.subject, read.common_names, read.names), ("CN=mtls", 1, vec![]));
@@ -160,14 +181,14 @@ mod tests {
     fn mt_05_arbitrary_bytes_cause_no_panic_and_are_not_trusted() {
         let good = STANDARD.decode(EXAMPLE).unwrap();
         for length in 0..good.len() {
-            assert!(read_certificate(&good[..length], true).is_none(), "{length}");
+            assert!(read(&good[..length], None).is_none(), "{length}");
         }
         // Each byte in turn, with every value: some are still certificates, with other content.
         for at in 0..good.len() {
             for byte in [0, 1, 0x30, 0x7F, 0x80, 0x84, 0xFF] {
                 let mut bent = good.clone();
                 bent[at] = byte;
-                let read = read_certificate(&bent, true);
+                let read = read(&bent, None);
                 assert!(bent == good || read.is_none_or(|read| read.thumbprint != thumbprint(&good)));
             }
         }

@@ -311,7 +311,7 @@ fn mt_01_mt_02_mt_04_mt_07_ca_11_a_certificate_authenticates_the_client_register
         assert_eq!(world.check(ask.clone()).code(), NO, "{ask:?}");
     }
     let mut strange = certificate("CN=cm", 7);
-    strange.trusted = false;
+    strange.fault = Some("of an unknown authority".into());
     assert_eq!(world.check(Ask::credentials().with("client_id", "cm").certificate(strange)).code(), NO);
     let mut over = certificate("CN=cm", 7);
     over.not_after = world.now;
@@ -364,7 +364,7 @@ fn mt_03_wl_05_a_self_signed_certificate_authenticates_no_client_and_a_workload_
     assert_eq!(world.check(ask(&two)).code(), "401 invalid_client Basic");
     // Self-signed certificates are not an authentication method here, whatever they contain.
     let mut own = svid;
-    own.trusted = false;
+    own.fault = Some("of an unknown authority".into());
     assert_eq!(world.check(ask(&own)).code(), "401 invalid_client Basic");
     world.register(client("x", "s", "catalog"));
 }

@@ -93,9 +93,9 @@ fn ca_25_no_other_token_authenticates_the_client() {
 #[test]
 fn ca_25_mt_04_a_certificate_of_the_connection_does_not_keep_a_public_client_from_its_id_token() {
     let (mut world, key) = setting();
-    for trusted in [true, false] {
+    for fault in [None, Some("of an unknown authority".into())] {
         let mut shown = certificate("CN=laptop,O=Test", 7);
-        shown.trusted = trusted;
+        shown.fault = fault;
         let answer = world.check(ask(&key, &json!({})).certificate(shown.clone()));
         assert_eq!((answer.code().as_str(), answer.claims().subject.as_str()), ("200", "alice"));
         assert_eq!(

@@ -139,7 +139,7 @@ pub fn unsecured(claims: &Value) -> String {
 pub fn certificate(subject: &str, seed: u8) -> PeerCertificate {
     PeerCertificate {
         thumbprint: [seed; 32],
-        trusted: true,
+        fault: None,
         subject: subject.into(),
         common_names: 1,
         names: Vec::new(),

@@ -227,10 +227,10 @@ impl Doors {
         };
         let flags = script.first().copied().unwrap_or_default();
         let mut presented = certificate(&subject, flags);
-        presented.trusted = flags % 2 == 0;
+        presented.fault = (flags % 2 == 1).then(|| "of an unknown authority".into());
         presented.common_names = usize::from(flags / 2 % 3);
         presented.names = vec![CertificateName::Dns(name.into()), CertificateName::Uri(name.into())];
-        let is_its = presented.trusted && presented.common_names <= 1 && subject == name;
+        let is_its = presented.is_trusted() && presented.common_names <= 1 && subject == name;
         let answer = self.world.check(Ask::credentials().with("client_id", "cm").certificate(presented));
         assert_eq!(answer.code() == "200", is_its, "{subject} {flags}");
     }

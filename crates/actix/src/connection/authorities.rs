@@ -1,7 +1,7 @@
 //! Verifies client certificates against the trusted authorities: optional in the handshake, checked after it. RFC 8705 §2.1, RFC
 //! 5280 §6.
 
-use crate::client_certificate::read_certificate;
+use crate::client_certificate;
 use crate::tls::fault::TlsFault;
 use crate::tls::provider::provider;
 use crate::tls::summary::CertificateSummary;
@@ -55,9 +55,11 @@ impl ConnectionCertificate {
         if Arc::ptr_eq(&judge, &self.judged_by) {
             return Cow::Borrowed(&self.certificate);
         }
-        let trusted = verdict(&judge, &self.chain);
-        let read = self.chain.first().and_then(|own| read_certificate(own, trusted));
-        Cow::Owned(read.unwrap_or_else(|| PeerCertificate { trusted: false, ..self.certificate.clone() }))
+        let fault = fault(&judge, &self.chain);
+        let read = self.chain.first().and_then(|own| client_certificate::read(own, fault));
+        let unreadable =
+            || PeerCertificate { fault: Some("it cannot be read".into()), ..self.certificate.clone() };
+        Cow::Owned(read.unwrap_or_else(unreadable))
     }
 
     /// The thumbprint that a token can be bound to, whether the certificate is trusted or not.
@@ -66,14 +68,15 @@ impl ConnectionCertificate {
     }
 }
 
-/// Whether the chain, the client's own certificate first, is valid now.
-fn verdict(judge: &Judge, chain: &[CertificateDer<'_>]) -> bool {
-    let [own, others @ ..] = chain else { return false };
-    let verdict = judge.verify_client_cert(own, others, UnixTime::now());
-    if let Err(fault) = &verdict {
-        tracing::debug!(reason = %fault, "a client certificate is not trusted");
-    }
-    verdict.is_ok()
+/// Why the chain, the client's own certificate first, is not valid now; `None` if it is.
+fn fault(judge: &Judge, chain: &[CertificateDer<'_>]) -> Option<Box<str>> {
+    let [own, others @ ..] = chain else { return Some("there is no certificate".into()) };
+    let fault = judge.verify_client_cert(own, others, UnixTime::now()).err()?;
+    tracing::debug!(reason = %fault, "a client certificate is not trusted");
+    // Without the prefix that names only the kind of the error.
+    let text =
+        if let Error::InvalidCertificate(fault) = &fault { fault.to_string() } else { fault.to_string() };
+    Some(text.into())
 }
 
 impl ClientAuthorities {
@@ -120,7 +123,7 @@ impl ClientAuthorities {
     pub(crate) fn look_at(&self, connection: &ServerConnection, data: &mut Extensions) {
         let Some(chain @ [own, ..]) = connection.peer_certificates() else { return };
         let judged_by = self.judge();
-        if let Some(certificate) = read_certificate(own, verdict(&judged_by, chain)) {
+        if let Some(certificate) = client_certificate::read(own, fault(&judged_by, chain)) {
             let (chain, authorities) = (chain.to_vec(), self.clone());
             data.insert(ConnectionCertificate { certificate, chain, judged_by, authorities });
         }

@@ -1,7 +1,10 @@
 //! Clients without secrets obtain tokens from a real server: MT-01, CJ-07, DP-07 and DP-10 of the conformance list.
 
 use crate::support::*;
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, SanType,
+};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 use tokenberg_core::Timestamp;
@@ -89,6 +92,29 @@ fn mt_01_mt_06_a_client_authenticates_by_certificate_and_cas_change_without_a_re
     let (_, metadata) = ask(None, "/.well-known/oauth-authorization-server", "");
     assert_eq!(metadata["tls_client_certificate_bound_access_tokens"], true);
     assert_eq!([token(Some(&old)), token(Some(&new)), token(None)], [200, 401, 401]);
+    // The log and the audit have the exact cause.
+    let certified = |change: &dyn Fn(&mut CertificateParams)| {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.signed_by(&key, &first.issuer).unwrap().pem();
+        let chain = [Certificate::from_pem(pem.as_bytes()).unwrap()];
+        ClientCert::new_with_certs(&chain, PrivateKey::from_pem(key.serialize_pem().as_bytes()).unwrap())
+    };
+    let servers_only =
+        certified(&|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]);
+    let workload = SanType::URI("spiffe://td.example/a".try_into().unwrap());
+    let no_usage = certified(&|params| params.subject_alt_names = vec![workload.clone()]);
+    for (shown, cause) in [
+        // Both authorities have one name.
+        (&new, "BadSignature"),
+        (&servers_only, "does not allow extended key usage for client authentication"),
+        (&no_usage, "no extension keyUsage with digitalSignature"),
+    ] {
+        assert_eq!(token(Some(shown)), 401, "{cause}");
+        let audit = place.run(&["audit"]).done().out;
+        assert!(audit.contains(cause) && server.log().contains(cause), "{cause}: {audit}");
+    }
     place.file("ca.pem", "nonsense");
     server.signal("HUP");
     within_a_second("the bad one is reported", || server.log().contains("the old one stays"));

@@ -127,7 +127,7 @@ pub(super) fn of(refusal: &Refusal, rules: &[Rule], policy: &Policy) -> String {
 fn wrong_certificate(fault: &CertificateFault) -> String {
     let client = &fault.client;
     match &fault.rule {
-        CertificateRule::Untrusted => format!(
+        CertificateRule::Untrusted(_) => format!(
             "the client {client} has to connect with a certificate for client authentication of an authority of --tls-client-ca, or the operator has to add its authority there"
         ),
         CertificateRule::Expired { .. } => {

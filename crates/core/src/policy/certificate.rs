@@ -20,8 +20,8 @@ pub(crate) fn check(
         return Err(Refusal::DisabledClient(client.id.clone()));
     }
     let name = client.rights.certificate.as_ref();
-    let rule = if !certificate.trusted {
-        CertificateRule::Untrusted
+    let rule = if let Some(fault) = &certificate.fault {
+        CertificateRule::Untrusted(Excerpt::of_claim(fault))
     } else if now >= certificate.not_after {
         // A connection may outlive its certificate.
         CertificateRule::Expired { not_after: certificate.not_after, now }

@@ -87,8 +87,8 @@ pub struct CertificateFault {
 /// Why a certificate does not authenticate the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateRule {
-    /// No authority of `--tls-client-ca` issued it, or it is not for client authentication.
-    Untrusted,
+    /// It is not one of an authority of `--tls-client-ca` for client authentication, for this reason.
+    Untrusted(Excerpt),
     /// It expired while the connection lasted.
     Expired {
         /// Its end.
@@ -110,9 +110,10 @@ impl Display for CertificateFault {
         let Self { client, subject, rule } = self;
         write!(f, "the certificate with the subject {subject} ")?;
         match rule {
-            CertificateRule::Untrusted => write!(
+            CertificateRule::Untrusted(fault) => write!(
                 f,
-                "was not issued by an authority of --tls-client-ca for client authentication, so it does not authenticate the client {client}"
+                "does not authenticate the client {client}, because it is no valid certificate of an authority of --tls-client-ca for client \
+                 authentication: {fault}"
             ),
             CertificateRule::Expired { not_after, now } => {
                 write!(f, "of the client {client} expired at {not_after}; it is {now} now")

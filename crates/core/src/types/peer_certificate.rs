@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct PeerCertificate {
     /// SHA-256 of the DER (RFC 8705 §3.1).
     pub thumbprint: [u8; 32],
-    /// Whether it chains to an authority that the operator trusts for clients, for client authentication, now.
-    pub trusted: bool,
+    /// Why it does not chain to an authority that the operator trusts for clients, for client authentication, now; `None` if it
+    /// does, and so is trusted.
+    pub fault: Option<Box<str>>,
     /// The subject as text (RFC 4514), attribute types in upper case, no spaces around commas; empty if it has none.
     pub subject: Box<str>,
     /// How many `CN` the subject has; more than one is ambiguous.
@@ -39,6 +40,12 @@ pub enum CertificateName {
 }
 
 impl PeerCertificate {
+    /// Whether it chains to an authority that the operator trusts for clients, for client authentication, now.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.fault.is_none()
+    }
+
     /// Whether it is trusted and has this name, in exactly the field in which it was registered.
     #[must_use]
     pub fn is_of(&self, registered: &CertificateName) -> bool {
@@ -61,7 +68,7 @@ impl PeerCertificate {
             }),
             CertificateName::Ip(_) | CertificateName::Email(_) => self.names.contains(registered),
         };
-        self.trusted && is_named
+        self.is_trusted() && is_named
     }
 }
 
@@ -74,7 +81,7 @@ mod tests {
         use CertificateName::{Dns, Email, Ip, Subject, Uri};
         let certificate = PeerCertificate {
             thumbprint: [0; 32],
-            trusted: true,
+            fault: None,
             subject: "CN=cm,O=Test".into(),
             common_names: 1,
             names: vec![Dns("cm.test".into()), Uri("spiffe://td.test/a".into()), Ip("::1".into())],
@@ -93,7 +100,7 @@ mod tests {
             (Email("cm@test".into()), false),
         ] {
             assert_eq!(certificate.is_of(&name), is, "{name:?}");
-            assert!(!PeerCertificate { trusted: false, ..certificate.clone() }.is_of(&name));
+            assert!(!PeerCertificate { fault: Some("expired".into()), ..certificate.clone() }.is_of(&name));
         }
         let two = PeerCertificate { common_names: 2, ..certificate.clone() };
         assert!(!two.is_of(&Subject("CN=cm,O=Test".into())));
