@@ -2,7 +2,7 @@
 
 use crate::clock::ClockOffset;
 use crate::digest::SecretFault;
-use crate::keys::KekError;
+use crate::keys::{KekError, SealedSince};
 use crate::opening::OpeningError;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +35,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The store does not exist.
-    #[error("there is no store at {store}; `tokenberg init` makes one, or name another with --store")]
+    #[error(
+        "there is no store at {store}; `tokenberg init` makes one (on SQLite, so does the first `tokenberg serve`), or name another with --store"
+    )]
     Missing {
         /// The file, or the URL without the password.
         store: String,
@@ -65,8 +67,19 @@ pub enum StoreError {
     #[error(transparent)]
     KeyEncryptionKey(#[from] KekError),
     /// The store was sealed with another key-encryption key.
-    #[error("the key from {from} is not the one that the store was sealed with; restore the right one")]
+    #[error("the key from {from} is not the one that the store was sealed with; {}", SealedSince::advice(since.as_ref()))]
     WrongKey {
+        /// Where the key comes from.
+        from: String,
+        /// When the key was changed, if it ever was.
+        since: Option<SealedSince>,
+    },
+    /// The new key-encryption key is the present one.
+    #[error(
+        "the key from {from} is the one that the store is sealed with already: nothing was changed; name a file that does not exist yet, \
+         and a new key is created in it"
+    )]
+    SameKey {
         /// Where the key comes from.
         from: String,
     },

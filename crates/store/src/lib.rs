@@ -61,7 +61,7 @@ pub use database::{
 pub use digest::{CopiedSecretFault, NewSecret, SecretFault, SecretStrength, copy_fault};
 pub use error::StoreError;
 pub use kept_issuer::KeptIssuer;
-pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey};
+pub use keys::{IntroducedKey, KekError, KekSource, KeyEncryptionKey, NowSigning, RevokedKey, SealedSince};
 pub use measures::StoreMeasures;
 pub use nodes::{Node, Position};
 pub use opening::{Opening, OpeningError};

@@ -11,7 +11,7 @@ use crate::database::{
 use crate::digest::{Digester, VerifiedSecrets, new_pepper};
 use crate::error::StoreError;
 use crate::group::Group;
-use crate::keys::{KekSource, Purpose, SELECT_PEPPER, Seal, Sealer};
+use crate::keys::{KekSource, Purpose, SELECT_PEPPER, Seal, SealedSince, Sealer};
 use crate::nonces::Nonces;
 use crate::opening::{Opening, OpeningError};
 use crate::page_codes::PageCodes;
@@ -354,5 +354,8 @@ async fn unseal(db: &Db, kek: &KekSource, waits: bool, makes: bool) -> Result<Op
         found = make.await?;
     }
     let Some(sealed) = found else { return Ok(None) };
-    Ok(Some(Seal::open(kek, sealed)?.ok_or_else(|| StoreError::WrongKey { from: kek.name() })?))
+    match Seal::open(kek, sealed)? {
+        Some(seal) => Ok(Some(seal)),
+        None => Err(StoreError::WrongKey { from: kek.name(), since: SealedSince::read(db).await? }),
+    }
 }

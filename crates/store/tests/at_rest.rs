@@ -141,7 +141,8 @@ async fn op_12_a_missing_or_wrong_key_is_reported_and_not_replaced() {
 
     KeyEncryptionKey::create_file(&world.key_file()).map(drop).unwrap();
     let wrong = fault(world.try_open().await);
-    assert_eq!(wrong, StoreError::WrongKey { from: format!("the file {}", world.key_file().display()) });
+    let from = format!("the file {}", world.key_file().display());
+    assert_eq!(wrong, StoreError::WrongKey { from, since: None });
     let text = KekSource::Text(Secret::new("ab".repeat(32)));
     assert!(matches!(fault(Store::open(&world.url(), text).await), StoreError::WrongKey { .. }));
 
