@@ -2,6 +2,7 @@
 
 use crate::database::values;
 use crate::error::StoreError;
+use crate::nodes::{Node, SEEN_WITHIN};
 use crate::opening::OpeningError;
 use crate::store::Store;
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ impl Store {
     ///
     /// # Errors
     /// If both were given and differ, the kept one [binds](Self::binds_issuer), and it is not `from`, which the operator wants to
-    /// change; or the store fails.
+    /// change, or servers with the kept one run on PostgreSQL; or the store fails.
     pub async fn keep_issuer(
         &self,
         issuer: &Issuer,
@@ -54,6 +55,16 @@ impl Store {
                     return Err(OpeningError::AnotherIssuer { kept, issuer }.into());
                 }
                 Some(_) | None => {}
+            }
+            if self.0.file.is_none() && other.is_some_and(|other| other.is_given) {
+                let running: Vec<Node> = self.nodes().await?.into_iter().filter(Node::is_seen).collect();
+                if !running.is_empty() {
+                    return Err(OpeningError::OthersRun {
+                        issuer: issuer.clone(),
+                        running: listed(&running),
+                    }
+                    .into());
+                }
             }
             // Unless another server was faster.
             if self.write_issuer(&fresh, row.as_deref()).await? {
@@ -103,4 +114,16 @@ impl Store {
 fn parsed(row: &[u8]) -> Option<KeptIssuer> {
     let row: Value = serde_json::from_slice(row).ok()?;
     Some(KeptIssuer { issuer: row["issuer"].as_str()?.parse().ok()?, is_given: row["given"] == true })
+}
+
+/// The servers, and how long to wait for those that were killed.
+fn listed(running: &[Node]) -> String {
+    let one = |node: &Node| {
+        let host = if node.host.is_empty() { "an unknown host" } else { &node.host };
+        format!("{} on {host}, seen {} s ago", node.address, node.seen.as_secs())
+    };
+    let servers: Vec<String> = running.iter().map(one).collect();
+    let last = running.iter().map(|node| SEEN_WITHIN.saturating_sub(node.seen).as_secs() + 1).max();
+    let wait = last.unwrap_or_default();
+    format!("{} (if they were killed, start this one again in {wait} s)", servers.join("; "))
 }

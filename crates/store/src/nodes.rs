@@ -9,7 +9,7 @@ use tokenberg_core::Timestamp;
 
 /// A server that was seen longer ago than this has ended without a word, or cannot write to the store. It is three intervals of
 /// heartbeats.
-const SEEN_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const SEEN_WITHIN: Duration = Duration::from_secs(30);
 /// How long the row of such a server is kept.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 

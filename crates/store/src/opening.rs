@@ -82,6 +82,16 @@ pub enum OpeningError {
         /// The issuer of this server.
         issuer: Issuer,
     },
+    /// Servers with the issuer that is to be changed run still.
+    #[error(
+        "the issuer of this store cannot be changed to {issuer} while servers with the present one run: {running}; stop them first"
+    )]
+    OthersRun {
+        /// The issuer of this server.
+        issuer: Issuer,
+        /// The servers that were seen within the last 30 s, as text, and how long to wait for those that were killed.
+        running: String,
+    },
     /// The database has another store than the one that this process has read.
     #[error(
         "the database has another store than the one that this process has read: is it another database, or was a new store made in it? \
@@ -89,7 +99,8 @@ pub enum OpeningError {
     )]
     AnotherStore,
     /// Another process has the store open.
-    #[error("the store {path} is in use: stop the server, and wait for other commands", path = path.display())]
+    #[error("the store {path} is in use: stop every program that has it open (servers, catalogs with an embedded Tokenberg, other commands, a shell of \
+         SQLite)", path = path.display())]
     InUse {
         /// The file.
         path: PathBuf,

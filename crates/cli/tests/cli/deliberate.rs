@@ -220,6 +220,15 @@ fn s_8_a_node_on_postgresql_with_another_issuer_is_refused_unless_it_is_to_be_ch
     let wrong = ["--issuer", other, "--change-issuer-from", "http://localhost/third"];
     site.serve(&wrong, &[]).err().unwrap().refused();
     let change = ["--issuer", other, "--change-issuer-from", one];
+    // The nodes with the present issuer would refuse the tokens of this one.
+    let running = site.serve(&change, &[]).err().unwrap().refused().err;
+    for word in [&*first.url, &second.url, "s ago", "stop them first"] {
+        assert!(running.contains(word), "{running}");
+    }
+    for mut node in [first, second] {
+        node.signal("TERM");
+        assert_eq!(node.ended().code(), Some(0));
+    }
     site.run(&[&["check"], &change[..]].concat(), &[]).done();
     assert!(started(&change).log().contains(WARNED));
     // The option may stay, and the old issuer is refused now.
