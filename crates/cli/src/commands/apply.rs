@@ -5,6 +5,7 @@ use super::declaration;
 use super::plan::{Plan, plan};
 use super::toml_text;
 use crate::common::Common;
+use crate::failure::AlreadyReported;
 use crate::output::Output;
 use crate::store_access::{StoreLocation, wait_for};
 use crate::{clock, input};
@@ -26,10 +27,15 @@ pub(crate) struct Export {}
 /// `tokenberg diff`
 #[derive(Debug, Args)]
 #[command(after_help = "\
-`+` is added by `tokenberg apply`, `~` is changed, `-` is removed. The command changes nothing.")]
+`+` is added by `tokenberg apply`, `~` is changed, `-` is removed. The command changes nothing. Its exit
+code is 0 with and without differences; with --exit-code, it is 1 if there are any.")]
 pub(crate) struct Diff {
     #[command(flatten)]
     wanted: Wanted,
+
+    /// Exit with 1 if there are differences
+    #[arg(long)]
+    exit_code: bool,
 }
 
 /// `tokenberg apply`
@@ -37,7 +43,7 @@ pub(crate) struct Diff {
 #[command(after_help = "\
 Examples:
   tokenberg export > tokenberg.toml
-  (edit tokenberg.toml)
+      to be edited
   tokenberg apply tokenberg.toml --dry-run
   tokenberg apply tokenberg.toml
 
@@ -96,6 +102,9 @@ pub(crate) fn diff(common: &Common, arguments: &Diff, output: Output) -> anyhow:
         plan
     })?;
     output.show(|| json!({"changes": plan.lines, "kept": plan.kept}), || text(&plan))?;
+    if arguments.exit_code && !plan.changes.is_empty() {
+        return Err(AlreadyReported.into());
+    }
     Ok(())
 }
 
@@ -142,8 +151,8 @@ pub(crate) fn apply(common: &Common, arguments: &Apply, output: Output) -> anyho
 impl Wanted {
     fn read(&self) -> anyhow::Result<declaration::Declaration> {
         let bytes = input::bytes(&self.file)?;
-        let text =
-            std::str::from_utf8(&bytes).with_context(|| format!("{} is not UTF-8", self.file.display()))?;
+        let text = std::str::from_utf8(&bytes)
+            .with_context(|| format!("{} is not UTF-8", input::name(&self.file)))?;
         declaration::read(text, &self.file)
     }
 

@@ -45,7 +45,9 @@ impl Confirming {
             let mut text = String::new();
             for effect in effects {
                 // Writing to a string does not fail.
-                let _ = writeln!(text, "  - {}", on_one_line(effect));
+                // Changes of a file begin with a marker of their own.
+                let mark = if effect.starts_with(['+', '~', '-']) { "" } else { "- " };
+                let _ = writeln!(text, "  {mark}{}", on_one_line(effect));
             }
             text
         };

@@ -2,8 +2,9 @@
 
 use super::foreign_issuer::foreign;
 use super::{client, issuer, jwks_file, labels};
-use crate::duration;
-use crate::failure::wrong_usage;
+use crate::configuration::nearest;
+use crate::failure::{Mistakes, wrong_usage};
+use crate::{duration, input};
 use anyhow::Context;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::path::Path;
 use tokenberg_core::registration::AllowedScope;
 use tokenberg_core::{AuthMethod, ClientId, Issuer, KeySource, Lifetime, Rights, Scope, Trust};
 use tokenberg_store::{ClientRecord, IssuerRecord};
+use toml::de::DeTable;
 
 /// What a document says.
 #[derive(Debug, Default)]
@@ -92,24 +94,141 @@ fn differing(value: Value, defaults: &Value, enabled: bool) -> Entry {
     entry
 }
 
-/// Reads and checks a document, TOML.
+/// Reads and checks a document, TOML. All mistakes are reported at once, each with its line.
 ///
 /// # Errors
 /// If it is not TOML, has an unknown or invalid member, or an entry contradicts itself.
 pub(super) fn read(text: &str, file: &Path) -> anyhow::Result<Declaration> {
-    let table: toml::Table = toml::from_str(text).with_context(|| file.display().to_string())?;
-    let mut declaration = Declaration::default();
-    for (kind, entries) in table {
-        let known = TABLES.contains(&kind.as_str());
-        let entries = entries.as_table().filter(|_| known).with_context(|| {
-            format!("{}: expected the tables {}, found {kind:?}", file.display(), TABLES.join(" and "))
-        })?;
+    let file = &input::name(file);
+    let places = Places::of(text, file)?;
+    let table: toml::Table = toml::from_str(text).with_context(|| file.clone())?;
+    let (mut declaration, mut found) = (Declaration::default(), Vec::new());
+    for (kind, entries) in &table {
+        let at = places.line(&[kind]);
+        let Some(entries) = entries.as_table().filter(|_| TABLES.contains(&kind.as_str())) else {
+            let meant = meant(kind, TABLES.into_iter());
+            let kind = kind.escape_debug();
+            found.push((
+                at,
+                format!("unknown table `{kind}` at {file}:{at}{meant}; expected {}", TABLES.join(" or ")),
+            ));
+            continue;
+        };
         for (name, entry) in entries {
-            let added = declaration.add(&kind, name, entry);
-            added.with_context(|| format!("{}: {kind}.{name:?}", file.display()))?;
+            let at = places.line(&[kind, name]);
+            let mistakes = mistakes_of_members(kind, entry);
+            let is_whole = mistakes.is_empty();
+            for (member, sentence) in mistakes {
+                let at = member.map_or(at, |member| places.line(&[kind, name, member]));
+                found.push((at, format!("{sentence} at {file}:{at}, in {kind}.{name:?}")));
+            }
+            if is_whole && let Err(error) = declaration.add(kind, name, entry) {
+                found.push((at, format!("{kind}.{name:?} at {file}:{at}: {error:#}")));
+            }
         }
     }
+    found.sort_by_key(|(line, _)| *line);
+    let mut mistakes = Mistakes::default();
+    found.into_iter().for_each(|(_, sentence)| mistakes.add(sentence));
+    mistakes.into_result()?;
     Ok(declaration)
+}
+
+/// The lines of the keys of a document.
+struct Places(BTreeMap<Vec<String>, usize>);
+
+impl Places {
+    /// Finds the keys of the tables, of their entries, and of the members of these.
+    ///
+    /// # Errors
+    /// All syntax errors.
+    fn of(text: &str, file: &str) -> Result<Self, Mistakes> {
+        let line_of = |offset: usize| 1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut mistakes = Mistakes::default();
+        for error in errors {
+            let line = line_of(error.span().map_or(0, |span| span.start));
+            mistakes.add(format!("syntax error at {file}:{line}: {}", error.message()));
+        }
+        mistakes.into_result()?;
+        let mut places = BTreeMap::new();
+        let mut open = vec![(Vec::new(), table.get_ref())];
+        while let Some((path, table)) = open.pop() {
+            for (name, value) in table {
+                let path: Vec<String> = path.iter().cloned().chain([name.get_ref().to_string()]).collect();
+                places.insert(path.clone(), line_of(name.span().start));
+                if let Some(below) = value.get_ref().as_table().filter(|_| path.len() < 3) {
+                    open.push((path, below));
+                }
+            }
+        }
+        Ok(Self(places))
+    }
+
+    fn line(&self, path: &[&str]) -> usize {
+        let path: Vec<String> = path.iter().map(|name| (*name).to_owned()).collect();
+        self.0.get(&path).copied().unwrap_or(1)
+    }
+}
+
+/// What is wrong with the members of an entry, each for itself, and which required one is missing.
+fn mistakes_of_members<'a>(kind: &str, entry: &'a toml::Value) -> Vec<(Option<&'a str>, String)> {
+    let Some(entry) = entry.as_table() else { return vec![(None, "expected a table".to_owned())] };
+    let is_client = kind == "clients";
+    let required: (&[&str], _) = if is_client {
+        (&["scope", "every_scope"], "expected scope or every_scope")
+    } else {
+        (&["keys"], "expected keys: \"discovery\", { jwks_uri = URL } or { jwks = TEXT }")
+    };
+    let is_missing = !required.0.iter().any(|name| entry.contains_key(*name));
+    let mut mistakes: Vec<_> = is_missing.then(|| (None, required.1.to_owned())).into_iter().collect();
+    for (name, value) in entry {
+        let Err(error) = check_member(is_client, name, value) else { continue };
+        let error = error.to_string();
+        let shown = name.escape_debug();
+        let sentence = match error.strip_prefix("unknown field") {
+            Some(known) => {
+                // serde lists the names that it knows, each between backticks, after the unknown one.
+                let known = known.split('`').skip(3).step_by(2).chain(OWN_MEMBERS);
+                format!("unknown member `{shown}`{}", meant(name, known))
+            }
+            None => format!("wrong value of `{shown}` ({error})"),
+        };
+        mistakes.push((Some(name.as_str()), sentence));
+    }
+    mistakes
+}
+
+/// Members that are none of [`Rights`] or [`Trust`].
+const OWN_MEMBERS: [&str; 2] = ["enabled", "every_scope"];
+
+/// Checks a member as if it were the only one.
+fn check_member(is_client: bool, name: &str, value: &toml::Value) -> anyhow::Result<()> {
+    let value = serde_json::to_value(value)?;
+    match name {
+        "enabled" => anyhow::ensure!(value.is_boolean(), "expected true or false"),
+        "every_scope" if is_client => anyhow::ensure!(value == true, "expected true"),
+        "scope" if is_client => {
+            let scope = value.as_str().context("expected a string of scopes, separated by spaces")?;
+            scope.parse::<Scope>()?;
+        }
+        _ => {
+            let entry = Entry::from_iter([(name.to_owned(), value)]);
+            if is_client {
+                let (_, members) = overlaid(serde_json::to_value(Rights::new(AllowedScope::Every))?, entry)?;
+                serde_json::from_value::<Rights>(members)?;
+            } else {
+                let (_, members) = overlaid(serde_json::to_value(Trust::new(KeySource::Discovery))?, entry)?;
+                serde_json::from_value::<Trust>(members)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `, did you mean …?`, if a known name resembles this one.
+fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(name, known).map_or_else(String::new, |meant| format!(", did you mean `{meant}`?"))
 }
 
 impl Declaration {
@@ -129,13 +248,12 @@ impl Declaration {
 }
 
 fn read_client(id: &ClientId, mut entry: Entry) -> anyhow::Result<(bool, Rights)> {
-    let every = entry.remove("every_scope").is_some_and(|every| every == true);
+    let every = entry.remove("every_scope").is_some();
+    // The members were checked before.
     let scope = match entry.remove("scope") {
         Some(_) if every => anyhow::bail!("scope and every_scope exclude each other"),
-        None if every => AllowedScope::Every,
         Some(Value::String(scope)) => AllowedScope::Only(scope.parse::<Scope>()?),
-        Some(_) => anyhow::bail!("scope: expected a string of scopes, separated by spaces"),
-        None => anyhow::bail!("expected scope or every_scope"),
+        Some(_) | None => AllowedScope::Every,
     };
     let (enabled, members) = overlaid(serde_json::to_value(Rights::new(scope))?, entry)?;
     let rights: Rights = serde_json::from_value(members)?;
@@ -161,10 +279,6 @@ fn read_client(id: &ClientId, mut entry: Entry) -> anyhow::Result<(bool, Rights)
 }
 
 fn read_issuer(issuer: &Issuer, entry: Entry) -> anyhow::Result<(bool, Trust)> {
-    anyhow::ensure!(
-        entry.contains_key("keys"),
-        "expected keys: \"discovery\", {{ jwks_uri = URL }} or {{ jwks = TEXT }}"
-    );
     let (enabled, members) = overlaid(serde_json::to_value(Trust::new(KeySource::Discovery))?, entry)?;
     let trust: Trust = serde_json::from_value(members)?;
     trust.check()?;

@@ -146,7 +146,7 @@ fn a_file_is_applied_as_a_whole_or_not_at_all_and_a_running_server_follows() {
 fn a_mistake_in_the_file_is_named_with_its_place() {
     let place = place();
     for (document, tip) in [
-        ("[client.x]\nscope = \"a\"", "\"client\""),
+        ("[client.x]\nscope = \"a\"", "unknown table `client` at"),
         ("[clients.x]\nscope = \"a\"\ntoken_lifetme = \"1h\"", "token_lifetme"),
         ("[clients.x]\nscope = \"a\"\ntoken_lifetime = 3600", "\"1h\""),
         ("[clients.x]\nscope = \"a\"\ntoken_lifetime = \"30d\"", "--token-lifetime"),
@@ -315,6 +315,26 @@ fn a_plan_finds_what_contradicts_the_store_and_shows_the_rights_of_new_clients()
         "scope \"admin\"",
     ] {
         assert!(shown.contains(right), "{right}: {shown}");
+    }
+}
+
+#[test]
+fn all_mistakes_in_the_file_are_reported_at_once_each_with_its_line() {
+    let place = place();
+    let document = "[clients.x]\nscope = \"a\"\ntoken_lifetme = \"1h\"\n\n[clients.y]\nsession_lifetime = 5\n\
+        [issuer.\"https://new.example\"]\n[issuers.\"https://new.example\"]\nacept = [\"jwt\"]\n";
+    let said = place.run_with(&["apply", "-"], document, &[]);
+    let lines: Vec<&str> = said.err.lines().collect();
+    assert!(said.code == 1 && said.out.is_empty() && lines.len() == 6, "{}", said.err);
+    for (line, words) in lines.iter().zip([
+        ["standard input:3", "`token_lifetime`"],
+        ["standard input:5", "scope or every_scope"],
+        ["standard input:6", "\"1h\""],
+        ["standard input:7", "`issuers`"],
+        ["standard input:8", "expected keys"],
+        ["standard input:9", "`accept`"],
+    ]) {
+        assert!(words.iter().all(|word| line.contains(word)), "{words:?}: {line}");
     }
 }
 
