@@ -3,6 +3,7 @@
 use crate::commands::Command;
 use crate::common::Common;
 use crate::configuration::{Configuration, Environment};
+use crate::help;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
@@ -16,11 +17,13 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
     max_term_width = 110,
     after_help = "\
 Start here:
-  tokenberg serve                start a server on 127.0.0.1:8183; on an empty store it creates the
-                                 client `root` and prints its credential once
-  tokenberg client add spark     register a client and print its secret once
+  tokenberg serve
+      starts a server on 127.0.0.1:8183; on an empty store it creates the client `root` and prints its
+      credential once
+  tokenberg client add spark
+      registers a client and prints its secret once
   tokenberg token --server http://127.0.0.1:8183 --client-id spark --secret-file spark.secret
-                                 request a token
+      requests a token
 
 Secrets are never arguments. They are read from files, standard input or environment variables.
 Exit codes: 0 done; 1 refused or failed; 2 wrong usage. Errors are printed to standard error."
@@ -60,7 +63,7 @@ const UNUSED: [(&str, &[&str]); 11] = [
 
 /// The whole command line.
 fn command() -> clap::Command {
-    let mut command = Arguments::command();
+    let mut command = help::reflowed(Arguments::command());
     for (name, unused) in UNUSED {
         for id in unused {
             let hidden = command.get_arguments().find(|argument| argument.get_id() == id).cloned();
@@ -120,6 +123,27 @@ mod tests {
                 let unexplained: Vec<&str> =
                     values.filter(|value| !is_explained(value)).map(|value| value.get_name()).collect();
                 assert_eq!(unexplained, [""; 0], "{named}");
+            }
+            command.get_subcommands().for_each(walk);
+        }
+        let mut command = command();
+        command.build();
+        walk(&command);
+    }
+
+    #[test]
+    fn no_help_text_breaks_a_sentence_where_the_terminal_does_not() {
+        fn walk(command: &clap::Command) {
+            let help = command.clone().term_width(0).max_term_width(0).render_long_help().to_string();
+            let lines: Vec<&str> = help.lines().collect();
+            let indent = |line: &str| line.len() - line.trim_start().len();
+            for pair in lines.windows(2) {
+                let [above, below] = [pair[0], pair[1]];
+                // Two spaces are before a command or an option, which end no sentence and begin with small letters.
+                let is_prose =
+                    indent(below) != 2 && below.trim_start().starts_with(|c: char| c.is_lowercase());
+                let goes_on = indent(above) == indent(below) && !above.ends_with(['.', ':', '\\', '|']);
+                assert!(!(is_prose && goes_on), "{}: {above}\n{below}", command.get_name());
             }
             command.get_subcommands().for_each(walk);
         }

@@ -13,6 +13,7 @@ mod device;
 mod duration;
 mod exposed_files;
 mod failure;
+mod help;
 mod input;
 mod issuer_keys;
 mod issuer_names;

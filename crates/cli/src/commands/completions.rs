@@ -9,7 +9,8 @@ use clap_complete::Shell as Generator;
 #[command(after_help = "\
 Examples:
   tokenberg completions bash > ~/.local/share/bash-completion/completions/tokenberg
-  tokenberg completions zsh > ~/.zfunc/_tokenberg      for a directory in fpath
+  tokenberg completions zsh > ~/.zfunc/_tokenberg
+      for a directory in fpath
   tokenberg completions fish > ~/.config/fish/completions/tokenberg.fish")]
 pub(crate) struct Completions {
     /// The shell

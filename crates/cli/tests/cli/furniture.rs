@@ -45,6 +45,8 @@ fn man_pages_are_written_for_every_command() {
     }
     let page = std::fs::read_to_string(place.path("pages/man1/tokenberg-revoke.1")).unwrap();
     assert!(page.contains("dry\\-run") && page.contains("Examples:"), "{page}");
+    assert!(page.contains(".SH NOTES") && !page.contains(".SH EXTRA"), "{page}");
+    assert!(page.contains(r"[\fB\-\-before\fR \fITIME\fR]"), "the synopsis has values: {page}");
     place.file("taken", "");
     assert!(place.run(&["man", "taken"]).refused().err.contains("cannot write man pages to taken"));
     assert_eq!(place.run(&["man", "pages", "--store", "sqlite:x"]).code, 2, "an unused option is refused");

@@ -12,9 +12,10 @@ use tokenberg_core::{AuthMethod, ClientId};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 To rotate a key without downtime:
-  tokenberg client jwks flink both.jwks     registers the old and the new key
-  (configure the client to sign with the new key)
-  tokenberg client jwks flink new.jwks      removes the old key
+  tokenberg client jwks flink both.jwks
+      registers the old and the new key; then configure the client to sign with the new key
+  tokenberg client jwks flink new.jwks
+      removes the old key
 
 A running server applies the change within one second.")]
 pub(crate) struct Jwks {

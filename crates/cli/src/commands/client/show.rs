@@ -15,7 +15,8 @@ use tokenberg_store::{ClientRecord, SecretRecord};
 #[command(after_help = "\
 Examples:
   tokenberg client list --label owner=alice
-  tokenberg client list --label owner=       clients without an owner")]
+  tokenberg client list --label owner=
+      clients without an owner")]
 pub(crate) struct List {
     /// Only clients with this note; repeatable. NAME= selects those without it
     #[arg(long, value_name = "NAME=TEXT", value_parser = labels::parse)]
