@@ -3,6 +3,7 @@
 use crate::output::{on_one_line, without_controls};
 use std::borrow::Cow;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tokenberg_store::StoreError;
@@ -63,6 +64,18 @@ impl Error for Mistakes {}
 #[error("refused")]
 pub(crate) struct AlreadyReported;
 
+/// A command that cannot be run in the place of this one.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run {}: {fault}", program.display())]
+pub(crate) struct NotRun {
+    /// The command.
+    pub(crate) program: OsString,
+    /// Why.
+    pub(crate) fault: io::Error,
+    /// The exit code.
+    pub(crate) code: u8,
+}
+
 /// Shorthand for an error of wrong usage.
 pub(crate) fn wrong_usage(sentence: impl Into<String>) -> anyhow::Error {
     WrongUsage(sentence.into()).into()
@@ -86,6 +99,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         print_error_line(&format!("error: {}", text.trim_end().replace('\n', "\n  ")));
     } else {
         print_sentence("error", &text);
+    }
+    if let Some(NotRun { code, .. }) = error.downcast_ref() {
+        return ExitCode::from(*code);
     }
     let is_usage = error.downcast_ref::<WrongUsage>().is_some()
         || matches!(error.downcast_ref(), Some(StoreError::Unregistrable(_)));

@@ -31,6 +31,8 @@ pub(crate) struct Answer {
     pub(crate) body: Zeroizing<Vec<u8>>,
     /// The nonce that the server wants in the next DPoP proof (RFC 9449 §8.2).
     pub(crate) dpop_nonce: Option<String>,
+    /// The identifier under which the server logs the request, if it gives one.
+    pub(crate) request_id: Option<String>,
 }
 
 impl Web {
@@ -153,12 +155,14 @@ impl Web {
             "{} redirects (status {status}); redirects are not followed, because they would forward secrets",
             shown(url)
         );
-        let nonce = answer.headers().get("DPoP-Nonce").and_then(|field| field.to_str().ok());
-        let dpop_nonce = nonce.map(str::to_owned);
+        let field =
+            |name: &str| answer.headers().get(name).and_then(|field| field.to_str().ok()).map(str::to_owned);
+        let (dpop_nonce, request_id) = (field("DPoP-Nonce"), field("X-Request-Id"));
         let body = answer.body_mut().with_config().limit(largest).read_to_vec();
         Ok(Answer {
             status,
             dpop_nonce,
+            request_id,
             body: Zeroizing::new(
                 body.with_context(|| format!("cannot read the response of {}", shown(url)))?,
             ),

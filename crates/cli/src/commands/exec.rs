@@ -2,11 +2,13 @@
 
 use crate::configuration::ACCESS_TOKEN;
 use crate::duration;
+use crate::failure::NotRun;
 use crate::input::SecretVariable;
 use crate::wallet::{TokenOptions, Wallet};
 use anyhow::Context;
 use clap::Args;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use tokenberg_core::Lifetime;
@@ -25,12 +27,13 @@ Examples:
 
 The command gets the token in TOKENBERG_ACCESS_TOKEN and in the variables of --env, and none of the secrets
 that Tokenberg reads from variables. The token is not renewed while the command runs: --valid-for makes sure
-that it lasts. Exit code: that of the command; 1 if there is no token.")]
+that it lasts. Exit code: that of the command; 1 if there is no token; as in shells, 127 if there is no such
+command, and 126 if it cannot be run.")]
 pub(crate) struct Exec {
     #[command(flatten)]
     options: TokenOptions,
 
-    /// Also pass the token in this variable; repeatable
+    /// Also pass the token in this variable; repeatable. PATH and other variables that decide how commands run are refused
     #[arg(long, value_name = "NAME", value_parser = variable)]
     env: Vec<String>,
 
@@ -53,8 +56,14 @@ fn variable(text: &str) -> Result<String, String> {
     if text.is_empty() || !is_name || text.starts_with(|c: char| c.is_ascii_digit()) {
         return Err("expected the name of a variable: letters, digits and _".to_owned());
     }
+    if RESERVED.contains(&text) || ["LD_", "DYLD_"].iter().any(|start| text.starts_with(start)) {
+        return Err("this variable decides how commands run; the token needs another one".to_owned());
+    }
     Ok(text.to_owned())
 }
+
+/// Variables that the shell or the loader reads. A token in one of them would change which command runs, or break it.
+const RESERVED: [&str; 9] = ["PATH", "HOME", "IFS", "PWD", "OLDPWD", "SHELL", "ENV", "BASH_ENV", "CDPATH"];
 
 /// Gets a token and becomes the command.
 ///
@@ -80,7 +89,9 @@ pub(crate) fn run(arguments: &Exec) -> anyhow::Result<()> {
     let names = arguments.env.iter().map(String::as_str);
     command.envs(names.chain([ACCESS_TOKEN]).map(|name| (name, obtained.token().expose())));
     let fault = command.exec();
-    Err(fault).with_context(|| format!("cannot run {}", program.display()))
+    // As shells answer: POSIX.1-2017, XCU §2.8.2.
+    let code = if fault.kind() == ErrorKind::NotFound { 127 } else { 126 };
+    Err(NotRun { program: program.clone(), fault, code }.into())
 }
 
 #[cfg(test)]
@@ -90,6 +101,10 @@ mod tests {
     #[test]
     fn a_variable_has_a_portable_name() {
         assert!(["TOKEN", "_a1"].into_iter().all(|name| variable(name).is_ok()));
-        assert!(["", "1A", "A=B", "A B", "é"].into_iter().all(|name| variable(name).is_err()));
+        assert!(
+            ["", "1A", "A=B", "A B", "é", "PATH", "LD_PRELOAD"]
+                .into_iter()
+                .all(|name| variable(name).is_err())
+        );
     }
 }

@@ -13,7 +13,7 @@ use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tokenberg_core::explanation::{about, option, quoted};
-use tokenberg_core::{Issuer, Lifetime, Scope};
+use tokenberg_core::{CompactJws, Issuer, Lifetime, Scope};
 use url::Url;
 
 const PROVIDER: &str = "Identity provider";
@@ -217,13 +217,17 @@ fn begin(session: &Session, service: &Service, person: &Person) -> anyhow::Resul
 
 fn report(sign_in: &SignIn, person: &Person, obtained: &Obtained, output: Output) -> anyhow::Result<()> {
     let (now, expires_at) = (clock::now()?, obtained.expires_at());
+    // What catalogs authorize by: the provider's name for the person, or that with the prefix of the issuer.
+    let token = CompactJws::parse(obtained.token().expose()).ok();
+    let sub = token.as_ref().and_then(|token| token.unverified_payload().get("sub")?.as_str());
+    let sub = sub.unwrap_or(&person.subject);
     output.show(
         || {
             json!({
                 "server": sign_in.server,
                 "client_id": sign_in.client_id,
                 "issuer": sign_in.issuer,
-                "subject": person.subject,
+                "subject": sub,
                 "name": person.name,
                 "expires_at": expires_at.map(|at| at.as_seconds()),
             })
@@ -233,10 +237,11 @@ fn report(sign_in: &SignIn, person: &Person, obtained: &Obtained, output: Output
                 format!(" The token expires {}, and is renewed before.", moment_text::with_distance(at, now))
             });
             format!(
-                "Signed in at {} as {}.{until}\nNext: `tokenberg exec -- COMMAND` runs a command with the token; `tokenberg token` \
+                "Signed in at {} as {}; catalogs know you as {}.{until}\nNext: `tokenberg exec -- COMMAND` runs a command with the token; `tokenberg token` \
                  prints it; `tokenberg logout` ends the session.",
                 on_one_line(&sign_in.issuer),
-                person.name
+                person.name,
+                on_one_line(sub)
             )
         },
     )?;

@@ -80,6 +80,15 @@ fn credential(options: &TokenOptions) -> anyhow::Result<Option<(Box<str>, Secret
         },
     };
     let (client_id, secret) = match (&options.client_id, secret.expose().split_once(':')) {
+        (Some(client_id), Some((id, rest))) if **client_id == *id => {
+            (client_id.clone(), Secret::new(rest.to_owned()))
+        }
+        (Some(client_id), Some((id, rest))) if is_generated(rest) => {
+            return Err(wrong_usage(format!(
+                "{source} has ID:SECRET of the client {}, but --client-id (or TOKENBERG_CLIENT_ID) is {client_id}: remove one of the two",
+                crate::output::on_one_line(id)
+            )));
+        }
         (Some(client_id), _) => (client_id.clone(), secret),
         (None, Some((client_id, rest))) if !client_id.is_empty() => {
             (client_id.into(), Secret::new(rest.to_owned()))
@@ -92,6 +101,11 @@ fn credential(options: &TokenOptions) -> anyhow::Result<Option<(Box<str>, Secret
     };
     check(&secret, &source)?;
     Ok(Some((client_id, secret)))
+}
+
+/// Whether the text is of the form of generated secrets, which no part of a chosen one is likely to have.
+fn is_generated(text: &str) -> bool {
+    text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Refuses a secret that cannot be right, before it is sent.

@@ -117,7 +117,8 @@ pub(crate) struct TokenOptions {
     #[arg(long, value_name = "FILE", conflicts_with = "subject_token_file")]
     assertion_file: Option<PathBuf>,
 
-    /// Type of the token to request
+    /// Type of the token to request: access_token, which is the default and the only one that Tokenberg issues, or a type that
+    /// another server knows
     #[arg(long, value_name = "TYPE", value_parser = token_type, requires = "subject_token_file")]
     requested_token_type: Option<TokenType>,
 }

@@ -87,7 +87,7 @@ impl Service {
             answer = post(Some(&nonce)).map_err(NotObtained::Unreachable)?;
             read = read_answer(answer.status, &answer.body);
         }
-        let refused = |fault| NotObtained::Refused(self.described(fault));
+        let refused = |fault| NotObtained::Refused(self.described(fault, answer.request_id.as_deref()));
         let response = read.map_err(refused)?;
         let body = serde_json::from_slice(&answer.body).context("the response is not JSON");
         let body = body.map_err(NotObtained::Refused)?;
@@ -95,7 +95,7 @@ impl Service {
         Ok(Obtained::new(response, body, received_at))
     }
 
-    fn described(&self, fault: AnswerFault) -> anyhow::Error {
+    fn described(&self, fault: AnswerFault, request_id: Option<&str>) -> anyhow::Error {
         let endpoint = &self.endpoint;
         let place = "check the path of --server: it is the base URL of the token service or the URL of its token endpoint";
         match fault {
@@ -103,7 +103,11 @@ impl Service {
                 anyhow::anyhow!("{endpoint} answered {status} {error}; {place}")
             }
             AnswerFault::Refused { status, error } => {
-                anyhow::anyhow!("{endpoint} refused the request: {status} {error}")
+                let error = error.to_string();
+                // Some descriptions have it already.
+                let id = request_id.filter(|id| !error.contains(id));
+                let id = id.map_or_else(String::new, |id| format!(" (request {id})"));
+                anyhow::anyhow!("{endpoint} refused the request: {status} {error}{id}")
             }
             AnswerFault::NoError { status } => {
                 anyhow::anyhow!(
