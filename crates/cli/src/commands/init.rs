@@ -2,7 +2,7 @@
 
 use crate::common::Common;
 use crate::device::DeviceOptions;
-use crate::failure::note;
+use crate::failure::{note, warn};
 use crate::output::{Output, facts};
 use crate::server::first_start::{self, Given};
 use crate::store_access::{StoreLocation, wait_for};
@@ -51,7 +51,7 @@ pub(crate) fn run(common: &Common, arguments: &Init, output: Output) -> anyhow::
         let as_read = store.snapshot().await?;
         let is_new = as_read.keys().is_empty();
         let device = device.as_ref().map(|device| device as &dyn KeyDevice);
-        let first = first_start::prepare(&store, device, &as_read, given, arguments.alg).await?;
+        let first = first_start::prepare(&store, device, &as_read, given, arguments.alg, warn).await?;
         store.close().await;
         Ok((is_new, first))
     })?;

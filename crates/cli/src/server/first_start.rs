@@ -36,6 +36,7 @@ impl Given {
 }
 
 /// Creates the first key, in the device if there is one, and the first client, if the store had neither when it was read, and still has neither.
+/// `warn` receives what the operator should know.
 ///
 /// # Errors
 /// If the store fails.
@@ -45,11 +46,19 @@ pub(crate) async fn prepare(
     as_read: &Snapshot,
     given: Given,
     algorithm: Algorithm,
+    warn: impl Fn(&str),
 ) -> anyhow::Result<Option<FirstCredential>> {
     // Checked first, so that an ordinary start writes nothing.
     if !as_read.keys().is_empty() {
         if as_read.clients() == 0 {
-            tracing::warn!("no client is registered yet; `tokenberg client add` registers one");
+            warn("no client is registered yet; `tokenberg client add` registers one");
+        }
+        if given.expects_new_store() {
+            let name = SecretVariable::BootstrapCredential.name();
+            warn(&format!(
+                "{name} is not used, because the store exists; remove it: on PostgreSQL, a server with it makes a new store in an empty \
+                 database"
+            ));
         }
         return Ok(None);
     }
@@ -70,13 +79,13 @@ pub(crate) async fn prepare(
     let Some(added) = done.root else { return Ok(None) };
     tracing::info!(client = client_id.as_str(), "created the first client, which may request every scope");
     for sentence in Names::new(as_read.issuers_in_order()).of_client(&client_id) {
-        tracing::warn!(client = client_id.as_str(), "{sentence}");
+        warn(&sentence);
     }
     if added.strength == SecretStrength::Weak {
-        tracing::warn!(
-            "the secret in {} is short enough to be guessed",
+        warn(&format!(
+            "the secret in {} is short enough to be guessed; a generated secret has 256 random bits",
             SecretVariable::BootstrapCredential.name()
-        );
+        ));
     }
     Ok(added.secret.map(|secret| FirstCredential { client_id, secret }))
 }

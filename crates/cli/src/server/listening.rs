@@ -20,7 +20,7 @@ pub(crate) struct Listening {
           value_parser = socket_address)]
     pub(crate) listen: SocketAddr,
 
-    /// Address for /healthz, /readyz and /metrics, over plain HTTP; if it is not set, they are not served
+    /// Address for /healthz, /readyz, /metrics and the page /ui, over plain HTTP; if it is not set, they are not served
     #[arg(long, value_name = "ADDR:PORT", env = "TOKENBERG_OPS_LISTEN", value_parser = socket_address)]
     pub(crate) ops_listen: Option<SocketAddr>,
 

@@ -13,7 +13,6 @@ mod undecided_names;
 use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::descriptors::Descriptors;
-use crate::input::SecretVariable;
 use crate::issuer_keys::{self, KeyFetches};
 use crate::logging;
 use crate::store_access::{StoreLocation, node};
@@ -164,15 +163,9 @@ async fn serve(changeable: Changeable, location: StoreLocation) -> anyhow::Resul
     signals::handle(running.handle(), changeable)?;
     // This is the last step, so that nothing can fail between creating a credential and printing it.
     let as_read = following.watched().now();
-    if given.expects_new_store() && url.path().is_none() && !as_read.snapshot().keys().is_empty() {
-        tracing::warn!(
-            "{} is not used, because the store exists; remove it: with it, a server makes a new store in an empty database",
-            SecretVariable::BootstrapCredential.name()
-        );
-    }
-    let first =
-        first_start::prepare(tokens.store(), following.device(), as_read.snapshot(), given, settings.alg)
-            .await?;
+    let (device, read, warn) =
+        (following.device(), as_read.snapshot(), |sentence: &str| tracing::warn!("{sentence}"));
+    let first = first_start::prepare(tokens.store(), device, read, given, settings.alg, warn).await?;
     warn_of_key_out_of_reach(&following);
     if !is_last_known {
         following.catch_up().await?;
