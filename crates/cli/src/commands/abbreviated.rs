@@ -7,14 +7,18 @@ const FEWEST: usize = 4;
 /// that the store reports it.
 ///
 /// # Errors
-/// If several begin so.
+/// If several begin so, or it is too short for a beginning.
 pub(super) fn resolve<'a>(
     given: &'a str,
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> anyhow::Result<&'a str> {
-    if given.chars().count() < FEWEST || known.clone().any(|id| id == given) {
+    if known.clone().any(|id| id == given) {
         return Ok(given);
     }
+    anyhow::ensure!(
+        given.chars().count() >= FEWEST,
+        "{given:?} is too short: give the whole ID, or at least {FEWEST} characters of its beginning"
+    );
     let matching: Vec<&str> = known.filter(|id| id.starts_with(given)).collect();
     match matching.as_slice() {
         [] => Ok(given),
@@ -42,8 +46,9 @@ mod tests {
         assert_eq!(of("xyz-").unwrap(), "xyz-1234567890");
         assert_eq!(of("abcdefgh").unwrap(), "abcdefgh", "an exact name is not ambiguous");
         assert!(of("abcde").unwrap_err().to_string().contains("abcdefgh1"));
-        for unknown in ["", "x", "xyz", "none"] {
-            assert_eq!(of(unknown).unwrap(), unknown);
+        assert_eq!(of("none").unwrap(), "none");
+        for short in ["", "x", "xyz"] {
+            assert!(of(short).unwrap_err().to_string().contains("at least 4"), "{short}");
         }
         assert_eq!(shortened(known[3], known.into_iter()), "xyz-1234");
         assert_eq!(shortened(known[0], known.into_iter()), known[0]);

@@ -181,7 +181,7 @@ async fn check_store(
     if let Some(path) = url.path().filter(|path| !path.exists()) {
         let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if directory.is_dir() {
-            findings.note("store", format!("{url} does not exist yet; `tokenberg serve` creates it"));
+            findings.note("store", format!("{url} does not exist yet; `tokenberg init` makes it, and so does the first `tokenberg serve`"));
         } else {
             findings.problem(
                 "store",

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use tokenberg_core::explanation::{SupposedUser, Verdict, WhatIf, explain, explain_what_if};
 use tokenberg_core::issuer::AcceptedAs;
+use tokenberg_core::refusal::Redacted;
 use tokenberg_core::{ClientId, Issuer, Timestamp};
 
 /// `tokenberg explain`
@@ -132,7 +133,12 @@ pub(crate) fn run(common: &Common, arguments: &Explain, output: Output) -> anyho
             Ok(sent.as_request(|request| explain(&endpoint, request, now, entropy, answers, blocking)))
         })?
     };
-    output.show(|| value(&explanation, &written), || text(&explanation, &written))?;
+    // The operator has given the name, so it is no secret that a client sent in its place.
+    let whole = |text: String| match &arguments.what_if.client {
+        Some(client) => text.replace(&Redacted::of(client.as_str()).to_string(), client.as_str()),
+        None => text,
+    };
+    output.show(|| value(&explanation, &written), || whole(text(&explanation, &written)))?;
     match explanation.verdict {
         Verdict::Granted(_) => Ok(()),
         Verdict::Refused(_) | Verdict::Undecided(_) => Err(AlreadyReported.into()),

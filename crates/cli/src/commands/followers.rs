@@ -82,9 +82,9 @@ pub(super) fn ending(followers: Option<&Followers>) -> String {
     let Some(Followers { followed, behind, .. }) = followers else { return String::new() };
     match (followed.len(), behind.len()) {
         (0, 0) => "; no running server is recorded in the store".to_owned(),
-        (1, 0) => "; the recorded server has followed".to_owned(),
-        (all, 0) => format!("; all {all} recorded servers have followed"),
-        (some, others) => format!("; {some} of {} recorded servers have followed", some + others),
+        (1, 0) => "; the running server applies it".to_owned(),
+        (all, 0) => format!("; all {all} running servers apply it"),
+        (some, others) => format!("; {some} of {} servers apply it", some + others),
     }
 }
 

@@ -79,7 +79,7 @@ token with quarkus.oidc.token.require-jwt-introspection-only=true.
 If the revoked key is the signing key, the next published key signs immediately. If there is none, a
 new key is created. The file of an imported key is not deleted: do not import it again.")]
 pub(crate) struct Revoke {
-    /// Key ID (`kid`), as `tokenberg key list` shows it, or its beginning
+    /// Key ID (`kid`), as `tokenberg key list` shows it, or its beginning (at least 4 characters)
     #[arg(value_name = "KID", allow_hyphen_values = true)]
     id: String,
 
@@ -102,10 +102,11 @@ pub(crate) struct Revoke {
 #[command(after_help = "\
 Examples:
   openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out key.pem
-  tokenberg key import key.pem                for RS256
+  tokenberg key import key.pem
+      for RS256
   tokenberg key import key.pem --alg PS256
-  tokenberg key import --pkcs11 pkcs11:object=signing    a key that is in the device: the store gets
-                                                         its name and its public half")]
+  tokenberg key import --pkcs11 pkcs11:object=signing
+      a key that is in the device: the store gets its name and its public half")]
 pub(crate) struct Import {
     /// File with the key (`-`: standard input)
     #[arg(value_name = "FILE", required_unless_present = "pkcs11", conflicts_with = "pkcs11")]
@@ -239,35 +240,30 @@ async fn revoke(store: &Store, arguments: &Revoke, now: Timestamp, output: Outpu
     let keys = store.keys().await?;
     let id = KeyId::new(resolve(&arguments.id, keys.iter().map(|key| key.id.as_str()))?);
     let revoked = keys.iter().find(|key| key.id == id);
-    let held = revoked.and_then(|key| key.private.device());
+    let revoked = revoked.ok_or_else(|| StoreError::NoSuchKey { id: id.clone() })?;
+    let held = revoked.private.device();
     let device = held.map(|_| arguments.device.open()).transpose()?.flatten();
     let device = device.as_ref().map(|device| device as &dyn KeyDevice);
-    let alg = match (arguments.alg, revoked.map(|key| key.algorithm)) {
+    let alg = match (arguments.alg, revoked.algorithm) {
         (Some(alg), _) => alg,
-        (None, Some(alg @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA))) => alg,
-        (None, Some(alg @ (Algorithm::RS256 | Algorithm::PS256))) if device.is_some() => alg,
+        (None, alg @ (Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA)) => alg,
+        (None, alg @ (Algorithm::RS256 | Algorithm::PS256)) if device.is_some() => alg,
         // RSA keys are not generated.
         (
             None,
-            Some(
-                Algorithm::RS256
-                | Algorithm::RS384
-                | Algorithm::RS512
-                | Algorithm::PS256
-                | Algorithm::PS384
-                | Algorithm::PS512,
-            )
-            | None,
+            Algorithm::RS256
+            | Algorithm::RS384
+            | Algorithm::RS512
+            | Algorithm::PS256
+            | Algorithm::PS384
+            | Algorithm::PS512,
         ) => Algorithm::ES256,
     };
-    if let Some(key) = revoked {
-        // The audit does not say which key signed a token, so all tokens are counted.
-        let action = format!("revoke the key {id}, which is {}", state(key, &keys, now));
-        let asked = (Filter::default(), "with any key");
-        let asked = Counted::ask(store, asked, &action, arguments.confirming, output).await?;
-        if asked.is_none() {
-            return Ok(());
-        }
+    // The audit does not say which key signed a token, so all tokens are counted.
+    let action = format!("revoke the key {id}, which is {}", state(revoked, &keys, now));
+    let asked = (Filter::default(), "with any key");
+    if Counted::ask(store, asked, &action, arguments.confirming, output).await?.is_none() {
+        return Ok(());
     }
     let spare = devices::generate(device, alg, now).await?;
     let outcome = store.revoke_key(now, &id, &spare).await;
@@ -284,7 +280,7 @@ async fn revoke(store: &Store, arguments: &Revoke, now: Timestamp, output: Outpu
                     "the new key is in the store, not in the device; with --pkcs11-module, it is made in the device",
                 );
             }
-            if revoked.is_some_and(|key| key.algorithm != alg) {
+            if revoked.algorithm != alg {
                 warn(&format!(
                     "the algorithm of the new key is {alg}; if catalogs expect another one, import a key with --now"
                 ));

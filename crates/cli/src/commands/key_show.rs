@@ -19,7 +19,7 @@ Example, for HAProxy's jwt_verify:
 A verifier with a key file does not notice a rotation. Install the file of the next key while
 `tokenberg key list` shows that key as published, before it signs.")]
 pub(crate) struct Show {
-    /// Key ID (`kid`), as `tokenberg key list` shows it, or its beginning
+    /// Key ID (`kid`), as `tokenberg key list` shows it, or its beginning (at least 4 characters)
     #[arg(value_name = "KID", allow_hyphen_values = true)]
     id: String,
 

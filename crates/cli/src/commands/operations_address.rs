@@ -36,3 +36,13 @@ pub(super) fn given(address: &str) -> Option<String> {
         && url.password().is_none();
     is_server.then(|| address.trim_end_matches('/').to_owned())
 }
+
+/// What is wrong with an address that [`given`] does not read; `name` is where it was given.
+pub(super) fn mistake(name: &str, address: &str) -> String {
+    let meant = format!("http://{address}");
+    let expected = match given(&meant) {
+        Some(meant) if !address.contains("://") => meant,
+        Some(_) | None => "http://ADDR:PORT, as in the line `operations on …` of the server".to_owned(),
+    };
+    format!("{name}{address:?} is not the URL of a server; expected {expected}")
+}

@@ -45,9 +45,9 @@ pub(crate) struct Ready {
 /// If the address is not known, the server does not answer, or it is not ready.
 pub(crate) fn run(arguments: &Ready, configuration: &Configuration, output: Output) -> anyhow::Result<()> {
     let address = match &arguments.url {
-        Some(url) => operations_address::given(url).ok_or_else(|| {
-            wrong_usage(format!("{url:?} is not the URL of a server; expected http://127.0.0.1:9183"))
-        })?,
+        Some(url) => {
+            operations_address::given(url).ok_or_else(|| wrong_usage(operations_address::mistake("", url)))?
+        }
         None => operations_address::configured(configuration, "give http://ADDR:PORT")?,
     };
     let path = if arguments.live { "/healthz" } else { "/readyz" };

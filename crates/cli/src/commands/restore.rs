@@ -18,7 +18,8 @@ Examples:
   tokenberg restore nightly.db
   tokenberg restore nightly.db --replay exported-audit.jsonl
 
-Stop all servers first: the command refuses while another process has the store open. It copies and
+First stop every program that has the store open (servers, catalogs with an embedded Tokenberg, a shell
+of SQLite): the command refuses while one has. It copies and
 checks the backup, opens it with the key-encryption key, does what `tokenberg restored` does, and
 then puts it in the place of the store. Until that last step, nothing is changed. The store of
 before is kept beside it under another name, which the command prints; remove it when you do not

@@ -90,7 +90,8 @@ async fn acknowledge(store: &Store) -> anyhow::Result<Done> {
     let text = match lost {
         0 => "the audit has no statement about lost records; nothing was written".to_owned(),
         lost => format!(
-            "{lost} statements about lost records are acknowledged; `audit verify` does not report them any more"
+            "{} acknowledged; `audit verify` does not report lost records any more",
+            counted(lost, "statement about lost records is", "statements about lost records are")
         ),
     };
     Ok(Done { value: json!({"acknowledged": lost}), text })
@@ -122,20 +123,21 @@ pub(crate) async fn invalidate(store: &Store, replay: Option<replay::Records>) -
         "replayed": replayed.as_ref().map(|replayed| json!({"applied": replayed.applied, "absent": replayed.absent})),
     });
     let mut text = format!(
-        "the key {} signs now; {} keys from before are revoked, and with them all tokens from before {now}\n",
+        "the key {} signs now; {}, and with them all tokens from before {now}\n",
         key.id,
-        restored.revoked_keys.len()
+        counted(restored.revoked_keys.len(), "key from before is revoked", "keys from before are revoked")
     );
     if !restored.issuers.is_empty() {
         text.push_str(&format!(
-            "tokens of {} trusted issuers from before are refused\n",
-            restored.issuers.len()
+            "tokens of {} from before are refused\n",
+            counted(restored.issuers.len(), "trusted issuer", "trusted issuers")
         ));
     }
     text.push_str("assertions and DPoP proofs from before are refused\n");
     text.push_str(&format!(
-        "record {} of the audit acknowledges the restore, with {} statements about lost records\n",
-        restored.record, restored.lost_records
+        "record {} of the audit acknowledges the restore, with {} about lost records\n",
+        restored.record,
+        counted(restored.lost_records, "statement", "statements")
     ));
     match &replayed {
         Some(Replayed { applied, absent, .. }) => {
@@ -143,13 +145,18 @@ pub(crate) async fn invalidate(store: &Store, replay: Option<replay::Records>) -
             absent.iter().for_each(|what| {
                 text.push_str(&format!("not in the restored store: {}\n", on_one_line(what)))
             });
-            text.push_str(&format!("{} changes were made again\n", applied.len()));
+            text.push_str(&counted(applied.len(), "change was made again\n", "changes were made again\n"));
         }
         None => note(
             "what was disabled, removed or expired since the restored state is as it was: do it again, or run the command with --replay",
         ),
     }
     Ok(Done { value, text })
+}
+
+/// The number with the word for one, or for several.
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// The algorithm of the new key: that of the present one, if such keys can be generated.

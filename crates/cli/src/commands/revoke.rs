@@ -89,12 +89,16 @@ pub(crate) fn run(
     output: Output,
 ) -> anyhow::Result<()> {
     let location = StoreLocation::of(common)?;
-    let own: Option<Issuer> = configuration.of_server("issuer").and_then(|issuer| issuer.parse().ok());
+    let configured: Option<Issuer> = configuration.of_server("issuer").and_then(|issuer| issuer.parse().ok());
     let token = arguments.token_file.as_deref().map(input::token).transpose()?;
     let before = before(&arguments.before, clock::now()?)?;
     let manner = Manner { confirming: arguments.confirming, waiting: arguments.waiting, output };
     wait_for(async {
         let store = location.open_existing().await?;
+        let own = match configured {
+            Some(issuer) => Some(issuer),
+            None => store.kept_issuer().await?.map(|kept| kept.issuer),
+        };
         let done = match (token, arguments.client, arguments.subject) {
             (Some(token), _, _) => revoke_token(&store, &token, manner).await,
             (None, Some(client), _) => revoke_client(&store, client, before, manner).await,
@@ -103,6 +107,11 @@ pub(crate) fn run(
                 revoke_subject::run(&store, wanted, manner).await
             }
             (None, None, None) => match arguments.issuer {
+                Some(issuer) if own.as_ref() == Some(&issuer) => Err(wrong_usage(format!(
+                    "{issuer} is the server's own issuer, whose subjects are the clients: nothing was revoked; `tokenberg revoke --client \
+                     ID` revokes the tokens of a client, `--subject SUB` those for a subject, and `tokenberg key revoke KID` all that a \
+                     key signed"
+                ))),
                 Some(issuer) => revoke_issuer(&store, issuer, before, manner).await,
                 None => {
                     Err(wrong_usage("nothing to revoke: give --token-file, --client, --subject or --issuer"))

@@ -13,7 +13,7 @@ use tokenberg_store::{NewRevocation, Store, StoreError};
 
 /// Whose tokens are revoked.
 pub(super) struct Wanted<'a> {
-    /// The server's own issuer, if it is configured.
+    /// The server's own issuer, as it is configured or kept in the store.
     pub(super) own: Option<&'a Issuer>,
     /// The issuer of the subject; `None` for those of every issuer.
     pub(super) issuer: Option<Issuer>,
@@ -155,5 +155,5 @@ async fn check_issuer(
         None => "if it is the server's own issuer, set TOKENBERG_ISSUER or give --config".to_owned(),
     };
     let error = StoreError::NoSuchIssuer { issuer: issuer.clone() };
-    Err(anyhow::Error::new(error).context(format!("nothing was revoked: {meant}{ours}")))
+    Err(anyhow::anyhow!("{error}. Nothing was revoked: {meant}{ours}"))
 }

@@ -145,10 +145,12 @@ async fn enable(store: &Store, name: Name, output: Output) -> anyhow::Result<()>
             Err(error) => return Err(error.into()),
         }
     }
-    if !was_disabled {
-        return Err(StoreError::NotDisabled { issuer, subject }.into());
-    }
     let who = who(&subject, issuer.as_ref());
+    if !was_disabled {
+        note(&format!(
+            "{who} was not disabled, so nothing was changed; `tokenberg subject list` lists disabled users"
+        ));
+    }
     output.show(
         || json!({"sub": subject, "issuer": issuer, "enabled": true}),
         || format!("{who} is enabled"),

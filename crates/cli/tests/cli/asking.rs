@@ -129,7 +129,7 @@ fn ca_21_an_expiry_is_not_postponed_silently_and_the_last_live_secret_is_pointed
     assert!(expire(&first, "1h").err.contains("write `1h ago` or `+1h`"));
     assert!(expire("none", "now").refused().err.contains("has no secret none"));
     // Nothing is ambiguous or meant by too little.
-    assert!(expire("", "now").refused().err.contains("has no secret"));
+    assert!(expire("", "now").refused().err.contains("too short"));
 }
 
 #[test]

@@ -43,6 +43,7 @@ mod proving;
 mod proxying;
 mod publishing;
 mod recording;
+mod refusing;
 mod registering;
 mod restoring;
 mod revoking;

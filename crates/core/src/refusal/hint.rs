@@ -8,7 +8,9 @@ use crate::text::is_unsafe_to_display;
 pub struct Redacted(Box<str>);
 
 impl Redacted {
-    pub(crate) fn of(text: &str) -> Self {
+    /// The hint at this text.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
         let characters = text.chars().count();
         let beginning = text.chars().take(characters.div_ceil(2).min(4).min(characters.saturating_sub(1)));
         let mut escaped = String::new();

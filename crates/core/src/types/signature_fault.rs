@@ -124,12 +124,17 @@ impl std::fmt::Display for Sought {
 impl std::fmt::Display for NoKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { sought, usable, unusable, reason } = self;
-        let keys = if *usable == 1 { "key" } else { "keys" };
+        let keys = match usable {
+            0 => "no usable key".to_owned(),
+            1 => "not the one usable key".to_owned(),
+            many => format!("none of {many} usable keys"),
+        };
         match &sought.kid {
-            Some(kid) => write!(f, "its kid is {kid}, which none of {usable} usable {keys} has")?,
-            None => {
-                write!(f, "it has no kid, and none of {usable} usable {keys} is for its alg {}", sought.alg)?
+            Some(kid) if *usable == 1 => {
+                write!(f, "its kid is {kid}, which the one usable key does not have")?
             }
+            Some(kid) => write!(f, "its kid is {kid}, which {keys} has")?,
+            None => write!(f, "it has no kid, and {keys} is for its alg {}", sought.alg)?,
         }
         match reason {
             Some(reason) => {

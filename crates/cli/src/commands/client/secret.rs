@@ -14,7 +14,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use tokenberg_core::explanation::about;
 use tokenberg_core::{AuthMethod, ClientId, Lifetime, Timestamp};
-use tokenberg_store::{ClientRecord, SecretRecord};
+use tokenberg_store::{ClientRecord, SecretRecord, StoreError};
 
 /// `tokenberg client secret …`
 #[derive(Debug, Subcommand)]
@@ -58,7 +58,7 @@ pub(crate) struct Expire {
     #[arg(value_name = "ID")]
     id: ClientId,
 
-    /// ID of the secret, as `tokenberg client show` lists it, or its beginning
+    /// ID of the secret, as `tokenberg client show` lists it, or its beginning (at least 4 characters)
     #[arg(value_name = "SECRET_ID")]
     secret_id: String,
 
@@ -121,7 +121,10 @@ async fn expire(location: StoreLocation, arguments: Expire, output: Output) -> a
     let client = store.client(&id).await?;
     let secret_id = resolve(&secret_id, client.secrets.iter().map(|secret| &*secret.id))?;
     let secret = client.secrets.iter().find(|secret| *secret.id == *secret_id);
-    if let Some(end) = secret.and_then(|secret| secret.expires_at).filter(|end| at > now && at > *end) {
+    // Before anything is said about it, with --dry-run as without.
+    let secret =
+        secret.ok_or_else(|| StoreError::NoSuchSecret { client: id.clone(), secret: secret_id.into() })?;
+    if let Some(end) = secret.expires_at.filter(|end| at > now && at > *end) {
         anyhow::bail!(
             "the expiry of the secret {secret_id} of client {id} is {}, and an expiry is never postponed: nothing was changed; \
              `{}` adds another secret",
@@ -129,14 +132,13 @@ async fn expire(location: StoreLocation, arguments: Expire, output: Output) -> a
             about("tokenberg client secret add", id.as_str(), "")
         );
     }
-    let warning = secret.and_then(|secret| last_secret(&client, secret, at, now));
+    let warning = last_secret(&client, secret, at, now);
     if warning.is_some() || confirming.shows_effects() {
         let action = format!(
             "let the secret {secret_id} of client {id} expire at {}",
             moment_text::with_distance(at, now)
         );
-        let used = secret.and_then(|secret| secret.last_used_at);
-        let used = used.map_or_else(
+        let used = secret.last_used_at.map_or_else(
             || "it was never used".to_owned(),
             |used| format!("it was last used at {}", moment_text::with_distance(used, now)),
         );

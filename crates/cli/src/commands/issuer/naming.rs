@@ -101,7 +101,7 @@ pub(super) async fn with_solutions(store: &Store, issuer: &Issuer, error: StoreE
          both end its users' sessions",
         quoted(by.as_str())
     );
-    anyhow::Error::new(error).context(format!("nothing was changed; give {another}; or, {frees}"))
+    anyhow::anyhow!("{error}. Nothing was changed. Give {another}; or, {frees}")
 }
 
 fn warn_if_unread(outcome: Result<(), StoreError>) {
