@@ -9,7 +9,7 @@ mod routes;
 use actix_web::{App, HttpServer};
 use anyhow::{Context, Result};
 use clap::Parser;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use tokenberg_actix::{BearerConfig, TokenService};
@@ -37,7 +37,11 @@ struct Arguments {
 
 #[actix_web::main]
 async fn main() -> Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("info").init();
+    // Colors are for people: not in a file, nor where the environment forbids them (https://no-color.org).
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    let colored = std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb;
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colored).with_env_filter("info").init();
     let arguments = Arguments::parse();
     let listener = TcpListener::bind(&arguments.listen)?;
     let address = format!("http://{}", listener.local_addr()?);
