@@ -1,6 +1,5 @@
 //! Our own keys at one moment: the one that signs, and all that verify. Conformance KS-01, KS-02 and KS-04; RFC 7517 §5.
 
-use crate::decoy::{DECOY_KEY, verify_in_any_case};
 use crate::key_fault::KeyFault;
 use crate::parsed_sets::ParsedSets;
 use crate::public_keys::PublicKeys;
@@ -185,8 +184,7 @@ impl Keys for Keyring {
         accepted: Algorithms,
         token: &CompactJws,
     ) -> Result<Verified, SignatureFault> {
-        let keys = self.given.of(jwks).unwrap_or_default();
-        verify_in_any_case(&keys, accepted, DECOY_KEY.as_deref(), token).0
+        self.given.verify(jwks, accepted, token)
     }
 
     fn verify_proof(&self, proof: &DpopProof) -> Result<Verified, SignatureFault> {

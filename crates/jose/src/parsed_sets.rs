@@ -1,9 +1,12 @@
 //! Caches parsed JWK Sets that the operator gave: the text is the same in every request.
 
+use crate::decoy::{DECOY_KEY, verify_in_any_case};
 use crate::jwks_reading::JwksFault;
 use crate::public_keys::PublicKeys;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokenberg_core::jws::Algorithms;
+use tokenberg_core::{CompactJws, SignatureFault, Verified};
 
 /// The maximum number of cached sets.
 const MOST_SETS: usize = 1024;
@@ -36,6 +39,18 @@ impl ParsedSets {
         let keys = Arc::new(PublicKeys::from_jwks(jwks)?);
         self.held.lock().unwrap_or_else(PoisonError::into_inner).hold(jwks, &keys);
         Ok(keys)
+    }
+
+    /// Verifies the token with a key of this set; a text that is not a JWK Set has none. See
+    /// [`Keys::verify_with`](tokenberg_core::Keys::verify_with).
+    pub(crate) fn verify(
+        &self,
+        jwks: &str,
+        accepted: Algorithms,
+        token: &CompactJws,
+    ) -> Result<Verified, SignatureFault> {
+        let keys = self.of(jwks).unwrap_or_default();
+        verify_in_any_case(&keys, accepted, DECOY_KEY.as_deref(), token).0
     }
 }
 
