@@ -256,6 +256,12 @@ fn se_06_a_recorded_refusal_is_explained_without_the_request() {
         assert!(explain(shared).refused().err.contains("several requests begin with"));
     }
     assert_eq!(place.run(&["explain", "--request", "x", "--client", "etl"]).code, 2);
+    // An attacker who removes the head of the chain hides no record.
+    let id = request("granted");
+    if place.sql("DELETE FROM audit_heads WHERE chain <> 'installation'") {
+        assert!(explain(&id).done().out.contains("with the secret "), "{id}");
+        assert_eq!(place.run(&["audit", "verify"]).code, 1);
+    }
 }
 
 #[test]
