@@ -52,7 +52,7 @@ impl Store {
         Ok(prepared.map(|p| p.added))
     }
 
-    /// Adds a client without a secret, as a part of a transaction.
+    /// Adds a client without a secret, as a part of a transaction that has no such client.
     pub(super) async fn add_client_in(
         &self,
         tx: &mut Tx<'_>,

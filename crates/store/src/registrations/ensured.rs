@@ -4,9 +4,8 @@ use crate::audit::Change;
 use crate::database::{Part, Tx, values};
 use crate::digest::{NewSecret, SecretStrength};
 use crate::error::StoreError;
-use crate::registrations::client_rows::{ClientRow, Gathering, SELECT_CLIENT, insert_client};
-use crate::registrations::federations::record_federations;
-use crate::registrations::known_rights::{from_json, new_to_json};
+use crate::registrations::client_rows::{ClientRow, Gathering, SELECT_CLIENT};
+use crate::registrations::known_rights::from_json;
 use crate::store::Store;
 use tokenberg_core::jws::KeyMaterial;
 use tokenberg_core::registration::StoredSecret;
@@ -130,10 +129,7 @@ impl Store {
                 self.write_rights(tx, id, &before, rights).await?;
             }
         } else {
-            let text = new_to_json(rights)?;
-            insert_client(tx, id, &text, now).await?;
-            record_federations(tx, id, &rights.federations).await?;
-            self.record_change(tx, Change::client("client added", id).with_json("rights", &text)).await?;
+            self.add_client_in(tx, now, id, rights).await?;
             ensured.added = true;
         }
         Ok(())
