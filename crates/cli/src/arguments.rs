@@ -142,7 +142,10 @@ mod tests {
                 // Two spaces are before a command or an option, which end no sentence and begin with small letters.
                 let is_prose =
                     indent(below) != 2 && below.trim_start().starts_with(|c: char| c.is_lowercase());
-                let goes_on = indent(above) == indent(below) && !above.ends_with(['.', ':', '\\', '|']);
+                // A command that is continued is no sentence either.
+                let is_option = above.trim_start().starts_with('-');
+                let goes_on =
+                    indent(above) == indent(below) && !is_option && !above.ends_with(['.', ':', '\\', '|']);
                 assert!(!(is_prose && goes_on), "{}: {above}\n{below}", command.get_name());
             }
             command.get_subcommands().for_each(walk);

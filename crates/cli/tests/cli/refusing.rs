@@ -79,8 +79,7 @@ fn a_credential_whose_id_differs_from_the_variable_is_refused_by_name() {
         .run(&["token", "--server", &server.url, "--client-id", "root", "--secret-file", &wrong])
         .refused();
     let id = said.err.rsplit_once("(request ").unwrap().1.split_once(')').unwrap().0;
-    let recorded = place.run(&["audit", "--request", id]).done();
-    assert!(recorded.out.contains(id), "{}", recorded.out);
+    within_a_second("it is recorded", || place.run(&["audit", "--request", id]).done().out.contains(id));
 }
 
 #[test]
