@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 /// How many bodies that are larger than a token request may be read at a time.
 const LARGE_BODIES: usize = 8;
 
-/// How many RSA signatures may wait: bursts of that size are usual (wire-compat R11), and take a core three seconds.
+/// How many RSA signatures may wait, at most: bursts of that size are usual (wire-compat R11).
 const SIGNATURES_WAITING: usize = 4096;
 
 /// Builds a [`TokenService`]; everything but policy and world has a default.
@@ -141,7 +141,7 @@ impl TokenServiceBuilder {
         Self { digests_at_once, ..self }
     }
 
-    /// How many more digests may wait before 503 is answered; 64.
+    /// How many more digests may wait before 503 is answered; 64, and never more than are computed within a second.
     pub fn digests_waiting(self, digests_waiting: usize) -> Self {
         Self { digests_waiting, ..self }
     }

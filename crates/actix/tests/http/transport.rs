@@ -1,11 +1,15 @@
 //! Properties of every answer: HT-16 to HT-22, HT-30, HT-31, CC-04, IC-16 of the conformance list.
 
+use crate::audit::Log;
 use crate::check::*;
-use crate::wire::{Wire, read_answers};
+use crate::verifying::exposed;
+use crate::wire::Wire;
 use crate::world::*;
-use std::io::Write;
+use serde_json::json;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokenberg_actix::{Exposition, Operations, TokenService};
+use tracing_subscriber::util::SubscriberInitExt;
 
 #[test]
 fn cc_04_no_response_may_be_cached() {
@@ -141,31 +145,61 @@ async fn ht_31_noise_is_never_a_500() {
     }
 }
 
-#[test]
-fn ic_16_overload_is_a_503_that_is_tried_again() {
-    let world = World::new();
-    *world.slow.lock().unwrap() = Some(Duration::from_millis(800));
-    let wire = Wire::of(world.builder().digests_at_once(1).digests_waiting(1).build());
-    let request = form(CC).basic(C1).header("Connection", "close").to_wire();
-    let mut streams: Vec<_> = (0..6)
-        .map(|_| {
-            let mut stream = wire.connect();
-            stream.write_all(&request).unwrap();
-            stream
-        })
-        .collect();
-    // Keys need no digest and are served meanwhile.
-    assert_eq!(wire.ask(&ask("GET", "/.well-known/jwks.json")).status, 200);
-    let mut granted = 0;
-    for stream in &mut streams {
-        let answer = read_answers(stream, 1).remove(0);
-        if answer.status == 200 {
-            granted += 1;
-        } else {
-            check_answer(&answer, E(503, "temporarily_unavailable"), "overload");
-            assert_eq!(answer.header("Retry-After"), Some("1"));
-        }
+/// A value of the metrics, if it is one of these.
+async fn figure(service: &TokenService, name: &str) -> String {
+    let operations = Operations::new(|| Ok(String::new())).metrics(service, |_: &mut Exposition| {});
+    let text = exposed(&operations).await;
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.unwrap_or_else(|| panic!("{name} in {text}")).trim().to_owned()
+}
+
+async fn until_digests(service: &TokenService, state: &str, count: &str) {
+    let begun = Instant::now();
+    while figure(service, &format!("tokenberg_costly_{state}{{work=\"digest\"}}")).await != count {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{count} digests do not become {state}");
+        actix_web::rt::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!((2..6).contains(&granted), "{granted}");
-    check_answer(&wire.ask(&form(CC).basic(C1)), Expected::Ok, "afterwards");
+}
+
+#[actix_web::test]
+async fn ic_16_ab_02_overload_is_a_503_that_is_retried_and_it_ends_with_the_queue() {
+    let world = World::new();
+    // Digests count as costly, and wait for the test.
+    *world.slow.lock().unwrap() = Some(Duration::ZERO);
+    world.holds_digests.store(true, Ordering::SeqCst);
+    let service = world.builder().digests_at_once(1).digests_waiting(1).build();
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(log.clone()).finish();
+    let _logging = subscriber.set_default();
+    let ask_as = |client| {
+        let service = service.clone();
+        actix_web::rt::spawn(async move { answer(&service, &form(CC).basic(client)).await })
+    };
+    let running = ask_as(C1);
+    until_digests(&service, "running", "1").await;
+    let waiting = ask_as(("c1", "another secret"));
+    until_digests(&service, "waiting", "1").await;
+    // The same secret of the same client would wait for the first, and would not be counted.
+    for client in [("c1", "a third secret"), ("unknown", "secret")] {
+        tracing::callsite::rebuild_interest_cache();
+        let refused = ask_as(client).await.unwrap();
+        check_answer(&refused, E(503, "temporarily_unavailable"), "overload");
+        assert_eq!(refused.header("Retry-After"), Some("1"));
+        let event = log.events().pop().unwrap();
+        assert_eq!(
+            (&event["outcome"], &event["status"]),
+            (&json!("temporarily_unavailable"), &json!(503)),
+            "{event}"
+        );
+    }
+    assert_eq!(figure(&service, "tokenberg_costly_refused_total{work=\"digest\"}").await, "2");
+    // Keys need no digest and are served meanwhile.
+    assert_eq!(answer(&service, &ask("GET", "/.well-known/jwks.json")).await.status, 200);
+    world.holds_digests.store(false, Ordering::SeqCst);
+    check_answer(&running.await.unwrap(), Expected::Ok, "the one that was running");
+    check_answer(&waiting.await.unwrap(), E(401, "invalid_client"), "the one that was waiting");
+    check_answer(&ask_as(C1).await.unwrap(), Expected::Ok, "afterwards");
+    for state in ["running", "waiting"] {
+        until_digests(&service, state, "0").await;
+    }
 }

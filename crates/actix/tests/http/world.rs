@@ -61,6 +61,8 @@ pub(crate) struct World {
     pub(crate) material: KeyMaterial,
     /// Digests take as long as this, and count as costly.
     pub(crate) slow: Mutex<Option<Duration>>,
+    /// Digests wait until this is over.
+    pub(crate) holds_digests: AtomicBool,
     pub(crate) digest_panics: AtomicBool,
     pub(crate) lookup_panics: AtomicBool,
 }
@@ -93,6 +95,7 @@ impl World {
             material: key,
             keys: TestKeys { keyring, gone: AtomicBool::new(false), costly: AtomicBool::new(false) },
             slow: Mutex::default(),
+            holds_digests: AtomicBool::new(false),
             digest_panics: AtomicBool::new(false),
             lookup_panics: AtomicBool::new(false),
         })
@@ -225,6 +228,9 @@ impl Answers for World {
 
     fn digest(&self, client_id: &str, secret: &Secret) -> SecretDigest {
         assert!(!self.digest_panics.load(Ordering::SeqCst), "requested by the test");
+        while self.holds_digests.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let slow = *self.slow.lock().unwrap();
         slow.into_iter().for_each(std::thread::sleep);
         digest(client_id, secret.expose())

@@ -8,7 +8,11 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
+
+/// The longest that a computation should wait. What would wait longer is refused at once.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Permits for as many costly computations of one kind as there are cores, and a queue before them.
 ///
@@ -19,6 +23,7 @@ pub(crate) struct ComputePool {
     waiting: AtomicUsize,
     most_waiting: usize,
     at_once: usize,
+    typical: Arc<Typical>,
     refused: AtomicU64,
     /// What is being computed, by its hash.
     under_way: Mutex<HashMap<u64, watch::Sender<()>>>,
@@ -41,6 +46,7 @@ impl ComputePool {
             waiting: AtomicUsize::new(0),
             most_waiting,
             at_once,
+            typical: Arc::default(),
             refused: AtomicU64::new(0),
             under_way: Mutex::default(),
             hashes: RandomState::new(),
@@ -67,7 +73,7 @@ impl ComputePool {
         family("gauge", "tokenberg_costly_waiting", "Costly computations that wait.", &|c| {
             c.waiting.load(Ordering::Relaxed) as u64
         });
-        family("gauge", "tokenberg_costly_waiting_limit", "How many may wait.", &|c| c.most_waiting as u64);
+        family("gauge", "tokenberg_costly_waiting_limit", "How many may wait.", &|c| c.limit() as u64);
         let refused = "Requests refused with 503 because too many waited.";
         family("counter", "tokenberg_costly_refused_total", refused, &|c| c.refused.load(Ordering::Relaxed));
     }
@@ -94,6 +100,16 @@ impl ComputePool {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many may wait: as many as are computed within [`LONGEST_WAIT`], but at least one.
+    fn limit(&self) -> usize {
+        let rounds = LONGEST_WAIT.as_nanos() / self.typical.get().as_nanos().max(1);
+        usize::try_from(rounds)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(self.at_once)
+            .max(1)
+            .min(self.most_waiting)
+    }
+
     /// Computes on a thread that may block.
     ///
     /// The permit is held until the work is done, even if the client has gone by then.
@@ -108,12 +124,36 @@ impl ComputePool {
                 Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Fault::Overloaded)?
             }
         };
+        let typical = Arc::clone(&self.typical);
         let done = actix_web::web::block(move || {
+            let begun = Instant::now();
             let result = work();
+            typical.learn(begun.elapsed());
             drop(permit);
             result
         });
         done.await.map_err(|_| Fault::Panicked)
+    }
+}
+
+/// The duration of a computation while nothing disturbs it: it falls quickly with shorter ones, and rises slowly with longer ones.
+#[derive(Default)]
+struct Typical(AtomicU64);
+
+impl Typical {
+    /// Zero before the first computation.
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn learn(&self, took: Duration) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1);
+        let next = match self.0.load(Ordering::Relaxed) {
+            0 => took,
+            known if took < known => known - (known - took).div_ceil(4),
+            known => known + (took - known).min(known).div_ceil(32),
+        };
+        self.0.store(next, Ordering::Relaxed);
     }
 }
 
@@ -135,7 +175,7 @@ struct Queued<'a>(&'a AtomicUsize);
 impl<'a> Queued<'a> {
     fn behind(pool: &'a ComputePool) -> Result<Self, Fault> {
         let position = Self(&pool.waiting);
-        if pool.waiting.fetch_add(1, Ordering::AcqRel) >= pool.most_waiting {
+        if pool.waiting.fetch_add(1, Ordering::AcqRel) >= pool.limit() {
             pool.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Fault::Overloaded);
         }
@@ -150,66 +190,4 @@ impl Drop for Queued<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::mpsc;
-
-    #[actix_web::test]
-    async fn ab_02_permits_and_the_queue_are_bounded_and_returned() {
-        let pool = Arc::new(ComputePool::new("digest", 1, 1, Arc::default()));
-        let (release, wait) = mpsc::channel::<()>();
-        let holder = Arc::clone(&pool);
-        let first = actix_web::rt::spawn(async move { holder.run(move || wait.recv().is_ok()).await });
-        while pool.permits.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        let mut second = Box::pin(pool.run(|| 2));
-        assert!(futures_util::poll!(second.as_mut()).is_pending());
-        assert_eq!(pool.run(|| 3).await, Err(Fault::Overloaded));
-        let mut exposition = Exposition::default();
-        ComputePool::expose(&[&pool], &mut exposition);
-        let text = exposition.into_text();
-        for name in ["running", "waiting", "refused_total"] {
-            let line = format!("tokenberg_costly_{name}{{work=\"digest\"}} 1");
-            assert!(text.lines().any(|l| l == line), "{line} in {text}");
-        }
-        // A caller that leaves the queue makes room in it.
-        drop(second);
-        assert_eq!(pool.waiting.load(Ordering::Acquire), 0);
-        let mut fourth = Box::pin(pool.run(|| 4));
-        assert!(futures_util::poll!(fourth.as_mut()).is_pending());
-        release.send(()).unwrap();
-        assert_eq!(fourth.await, Ok(4));
-        assert_eq!(first.await.unwrap(), Ok(true));
-        assert_eq!(pool.permits.available_permits(), 1);
-    }
-
-    #[actix_web::test]
-    async fn ab_02_r11_callers_of_the_same_computation_wait_for_the_first_only() {
-        let pool = ComputePool::new("digest", 1, 0, Arc::default());
-        let first = pool.single_flight(("c1", "s")).await.unwrap();
-        let mut same = [(); 3].map(|()| Box::pin(pool.single_flight(("c1", "s"))));
-        for waiting in &mut same {
-            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
-        }
-        assert!(
-            pool.single_flight(("c2", "s")).await.is_some()
-                && pool.single_flight(("c1", "t")).await.is_some()
-        );
-        drop(first);
-        for waiting in same {
-            assert!(waiting.await.is_none());
-        }
-        assert!(pool.single_flight(("c1", "s")).await.is_some());
-        assert!(pool.under_way().is_empty(), "nothing is kept of a finished flight");
-    }
-
-    #[actix_web::test]
-    async fn ht_31_a_panic_returns_the_permit() {
-        let pool = ComputePool::new("digest", 1, 0, Arc::default());
-        for _ in 0..2 {
-            assert_eq!(pool.run(|| assert!(std::hint::black_box(false))).await, Err(Fault::Panicked));
-        }
-        assert_eq!(pool.run(|| 1).await, Ok(1));
-    }
-}
+mod tests;
