@@ -352,3 +352,19 @@ fn ht_10_the_limit_of_descriptors_is_raised_and_reported() {
         assert!(finding["text"].as_str().unwrap().starts_with(text), "{finding}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ab_02_the_memory_of_argon2_is_returned_to_the_system() {
+    let place = Place::new();
+    let generated = place.add("etl", &[]);
+    let server = place.serve(&["--workers", "1"]);
+    (0..20).for_each(|_| assert_eq!(server.ask("etl", &generated).status, 200));
+    let before = resident(&server);
+    for secret in ["wrong", "wrong-as-well", "wrong-again"] {
+        assert_eq!(server.ask("root", secret).status, 401, "{secret}");
+    }
+    // Each computation takes 19 MiB.
+    let kept = resident(&server).saturating_sub(before);
+    assert!(kept < 12 * 1024, "{kept} KiB");
+}

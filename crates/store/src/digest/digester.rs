@@ -10,20 +10,18 @@ use argon2::{Argon2, Block};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokenberg_core::registration::LONGEST_CLIENT_SECRET;
 use tokenberg_core::{Secret, SecretDigest};
 use zeroize::Zeroizing;
 
-/// The most buffers for Argon2 that are kept; more concurrent computations allocate their own.
-const MOST_BUFFERS: usize = 8;
+/// How many blocks of 1 KiB are allocated for Argon2, which uses 19,456 of them. The C library keeps freed memory for later, unless
+/// there are more than 32 MiB of it (`mallopt(3)`, `DEFAULT_MMAP_THRESHOLD_MAX`). What is not used takes no memory.
+const ALLOCATED_BLOCKS: usize = 33 * 1024;
 
 /// Derives digests with the pepper of the store, without which guesses cannot be tested on a stolen database.
 pub(crate) struct Digester {
     pepper: hmac::Key,
     stretched: AtomicU64,
-    // Argon2 needs 19 MiB each time. The allocator would keep freed ones in pieces that nothing else can use.
-    buffers: Mutex<Vec<Vec<Block>>>,
 }
 
 /// A key for one purpose, derived from the pepper or the key-encryption key, so that no text that is keyed with it equals one of
@@ -61,11 +59,7 @@ impl Stretch<'_> {
 
 impl Digester {
     pub(crate) fn new(pepper: &[u8]) -> Self {
-        Self {
-            pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper),
-            stretched: AtomicU64::new(0),
-            buffers: Mutex::default(),
-        }
+        Self { pepper: hmac::Key::new(hmac::HMAC_SHA256, pepper), stretched: AtomicU64::new(0) }
     }
 
     /// The digest of the secret for this client, which need not exist.
@@ -106,15 +100,10 @@ impl Digester {
         let mut digest = [0; 32];
         // Argon2id, 19456 KiB, 2 passes, 1 lane.
         let argon2 = Argon2::default();
-        let mut buffer = self.buffers().pop().unwrap_or_default();
-        buffer.resize(argon2.params().block_count(), Block::default());
+        let mut blocks = Vec::with_capacity(ALLOCATED_BLOCKS);
+        blocks.resize(argon2.params().block_count(), Block::default());
         let outcome =
-            argon2.hash_password_into_with_memory(text.as_bytes(), &salt[..16], &mut digest, &mut buffer);
-        let mut buffers = self.buffers();
-        if buffers.len() < MOST_BUFFERS {
-            buffers.push(buffer);
-        }
-        drop(buffers);
+            argon2.hash_password_into_with_memory(text.as_bytes(), &salt[..16], &mut digest, &mut blocks);
         match outcome {
             Ok(()) => SecretDigest(digest),
             Err(error) => {
@@ -123,10 +112,6 @@ impl Digester {
                 self.hash(&["failed"])
             }
         }
-    }
-
-    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hash(&self, parts: &[&str]) -> SecretDigest {
@@ -186,22 +171,6 @@ mod tests {
         assert!(!Digester::is_costly(&huge));
         digester.digest("c1", &huge);
         assert_eq!(digester.count(), 0);
-    }
-
-    #[test]
-    fn ab_02_the_memory_of_argon2_is_reused() {
-        let digester = Digester::new(&[7; 32]);
-        for client in ["c1", "unknown", "c1"] {
-            digester.digest(client, &secret("wrong"));
-            assert_eq!(digester.buffers().len(), 1);
-        }
-        let first = digester.digest("c1", &secret("one"));
-        digester.digest("c1", &secret("another"));
-        assert!(
-            first.matches(&digester.digest("c1", &secret("one"))),
-            "what was there before does not count"
-        );
-        assert!(first.matches(&Digester::new(&[7; 32]).digest("c1", &secret("one"))));
     }
 
     #[test]
