@@ -1,8 +1,11 @@
 //! Serves the least that an endpoint on actix can cost: a POST with a form, answered with 830 constant bytes.
 
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::Result;
+use std::any::Any;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -33,7 +36,8 @@ pub(crate) fn run(options: &Ceiling) -> Result<()> {
         (None, _) | (_, None) => None,
     };
     actix_web::rt::System::new().block_on(async move {
-        let server = HttpServer::new(|| App::new().default_service(web::post().to(answer))).workers(1);
+        let server = HttpServer::new(|| App::new().default_service(web::post().to(answer)));
+        let server = server.workers(1).on_connect(|connection, _| send_at_once(connection));
         let (scheme, server) = match tls {
             Some(tls) => ("https", server.listen_rustls_0_23(listener, tls)?),
             None => ("http", server.listen(listener)?),
@@ -42,6 +46,14 @@ pub(crate) fn run(options: &Ceiling) -> Result<()> {
         std::io::stdout().flush()?;
         Ok(server.run().await?)
     })
+}
+
+/// Otherwise an answer waits until the client has acknowledged what was sent in the handshake.
+fn send_at_once(connection: &dyn Any) {
+    let tls = connection.downcast_ref::<TlsStream<TcpStream>>().map(|tls| tls.get_ref().0);
+    if let Some(tcp) = tls.or_else(|| connection.downcast_ref()) {
+        let _ = tcp.set_nodelay(true);
+    }
 }
 
 async fn answer(_: Bytes) -> HttpResponse {

@@ -30,7 +30,7 @@ pub(crate) struct Load {
     #[command(flatten)]
     plan: Plan,
     /// How many connections, each with one request at a time.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     connections: u32,
     /// Makes a connection for each request, as clients do that ask for a token once in a while.
     #[arg(long)]
@@ -75,6 +75,7 @@ struct Tally {
     left: Cell<u64>,
     answered: Cell<u64>,
     failed: Cell<u64>,
+    shed: Cell<u64>,
     connects: Cell<u64>,
     resumed: Cell<u64>,
     latencies: RefCell<Latencies>,
@@ -110,6 +111,7 @@ async fn measure(options: &Load, target: Target) -> Result<Value> {
         left: Cell::new(u64::MAX),
         answered: Cell::new(0),
         failed: Cell::new(0),
+        shed: Cell::new(0),
         connects: Cell::new(0),
         resumed: Cell::new(0),
         latencies: RefCell::default(),
@@ -184,8 +186,10 @@ async fn drive(
             Some(open) => open,
             None => match target.connect().await {
                 Ok(open) => {
-                    tally.connects.set(tally.connects.get() + 1);
-                    tally.resumed.set(tally.resumed.get() + u64::from(open.is_resumed));
+                    if tally.counting.get() {
+                        tally.connects.set(tally.connects.get() + 1);
+                        tally.resumed.set(tally.resumed.get() + u64::from(open.is_resumed));
+                    }
                     open
                 }
                 Err(fault) => {
@@ -211,7 +215,12 @@ async fn drive(
                 }
             }
             Ok(answer) => {
-                tally.fail(format!("{} {}", answer.status, String::from_utf8_lossy(open.body())));
+                let what = format!("{} {}", answer.status, String::from_utf8_lossy(open.body()));
+                if answer.status == 503 {
+                    tally.shed(what)
+                } else {
+                    tally.fail(what)
+                }
                 if keeps && !answer.closes {
                     connection = Some(open);
                 }
@@ -227,6 +236,12 @@ impl Tally {
             return;
         }
         self.failed.set(self.failed.get() + 1);
+        self.first_failure.borrow_mut().get_or_insert(what);
+    }
+
+    /// A server that is overloaded answers 503 to what it cannot do; that is not counted as a failure.
+    fn shed(&self, what: String) {
+        self.shed.set(self.shed.get() + u64::from(self.counting.get()));
         self.first_failure.borrow_mut().get_or_insert(what);
     }
 }
@@ -248,6 +263,7 @@ fn report(
         "seconds": elapsed.as_secs_f64(),
         "answered": answered,
         "failed": tally.failed.get(),
+        "shed": tally.shed.get(),
         "connects": tally.connects.get(),
         "resumed": tally.resumed.get(),
         "per_second": answered as f64 / elapsed.as_secs_f64(),
@@ -274,8 +290,8 @@ fn print_lines(report: &Value) {
     let number = |name: &str| report[name].as_f64().unwrap_or_default();
     println!("{:>12.0}  requests a second", number("per_second"));
     println!(
-        "{:>12}  answered, {} failed, {} connections made, {} of them with a resumed TLS session",
-        report["answered"], report["failed"], report["connects"], report["resumed"]
+        "{:>12}  answered, {} failed, {} answered 503, {} connections made, {} of them with a resumed TLS session",
+        report["answered"], report["failed"], report["shed"], report["connects"], report["resumed"]
     );
     for (name, value) in report["latency_us"].as_object().into_iter().flatten() {
         println!("{:>12.0}  us {name}", value.as_f64().unwrap_or_default());
