@@ -5,6 +5,7 @@ import base64
 import os
 import resource
 import socket
+import ssl
 import subprocess
 import threading
 from statistics import median
@@ -12,6 +13,8 @@ from statistics import median
 from servers import BINARY, LOAD_CORE, Tokenberg, pinned
 
 HELD_CONNECTIONS = 10_000
+# Each sends one request at a time. So many do not wait for each other if the server answers within some seconds.
+OVERLOADING_CONNECTIONS = 8192
 
 
 def half_loaded(server, options):
@@ -33,6 +36,19 @@ def half_loaded(server, options):
     return {"capacity": capacity, "loads": loads}
 
 
+def overloaded(server, options):
+    """At twice the capacity of RSA signatures, and at half of it in the second after that."""
+    seconds = max(options.seconds, 3.0)
+    runs = []
+    for _ in range(options.rounds):
+        capacity = server.load("--connections", "64", seconds=options.seconds)["per_second"]
+        many = ["--connections", OVERLOADING_CONNECTIONS, "--warm-up", "3"]
+        during = server.load(*many, "--rate", f"{2 * capacity:.0f}", seconds=seconds, sheds=True)
+        after = server.load("--rate", f"{capacity / 2:.0f}", "--warm-up", "0", seconds=1.0)
+        runs.append({"capacity": capacity, "during": during, "after": after})
+    return runs
+
+
 def chosen_secret(server, options):
     """A start with a client whose secret a person chose."""
     seconds, kib = [], []
@@ -50,6 +66,7 @@ def held_connections(server, memory):
     count = min(HELD_CONNECTIONS, hard - 500)
     without = server.load(seconds=1.0)
     before, held = memory(server), []
+    context = ssl.create_default_context(cafile=server.ca) if server.tls else None
     credentials = base64.b64encode(f"{server.client}:{server.secret_file.read_text()}".encode()).decode()
     body = "grant_type=client_credentials&scope=catalog"
     request = (
@@ -59,6 +76,8 @@ def held_connections(server, memory):
     try:
         for _ in range(count):
             one = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+            if context:
+                one = context.wrap_socket(one, server_hostname="127.0.0.1")
             held.append(one)
             one.sendall(request)
             if not one.recv(4096).startswith(b"HTTP/1.1 200"):
@@ -95,12 +114,22 @@ def measure(folder, options, memory):
     chosen.secret_file.write_text("a secret that a person chose")
     chosen.command("client", "add", "chosen", "--secret-file", chosen.secret_file)
     chosen.client = "chosen"
+    secure = Tokenberg("Tokenberg with idle connections over TLS", folder / "held-tls", tls=True)
+    secure.prepare()
+    signing = Tokenberg("Tokenberg with more load than it can bear", folder / "overloaded", "RS256")
+    signing.prepare()
     try:
         server.start()
         told = {"half": half_loaded(server, options), "held": held_connections(server, memory)}
         server.stop()
+        secure.start()
+        told["held_tls"] = held_connections(secure, memory)
+        secure.stop()
+        signing.start()
+        told["overloaded"] = overloaded(signing, options)
+        signing.stop()
         return {**told, "two_cores": two_cores(server, options), "chosen": chosen_secret(chosen, options), "binary": BINARY.stat().st_size}
     finally:
-        server.stop()
-        chosen.stop()
+        for one in (server, chosen, secure, signing):
+            one.stop()
 
