@@ -30,6 +30,9 @@ const LARGE_BODIES: usize = 8;
 /// How many RSA signatures may wait, at most: bursts of that size are usual (wire-compat R11).
 const SIGNATURES_WAITING: usize = 4096;
 
+/// The longest signature that a worker makes itself while its other requests wait: RSA with 2,048 bits takes half of this.
+const BRIEF_SIGNATURE: Duration = Duration::from_millis(2);
+
 /// Builds a [`TokenService`]; everything but policy and world has a default.
 ///
 /// ```
@@ -206,14 +209,14 @@ impl TokenServiceBuilder {
             backends: Backends {
                 digests: ComputePool::new(
                     "digest",
-                    self.digests_at_once,
-                    self.digests_waiting,
+                    (self.digests_at_once, self.digests_waiting),
+                    Duration::ZERO,
                     Arc::clone(&metrics),
                 ),
                 signatures: ComputePool::new(
                     "signature",
-                    self.digests_at_once,
-                    SIGNATURES_WAITING,
+                    (self.digests_at_once, SIGNATURES_WAITING),
+                    BRIEF_SIGNATURE,
                     Arc::clone(&metrics),
                 ),
                 signer: self.signer,

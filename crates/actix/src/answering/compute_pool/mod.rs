@@ -1,8 +1,9 @@
-//! Runs computations of milliseconds off the event loop, a limited number at a time, with a bounded queue; conformance AB-02.
+//! Runs computations of milliseconds, a limited number at a time, with a bounded queue; conformance AB-02.
 
 use crate::endpoint::fault::Fault;
 use crate::observe::exposition::{Exposition, exact};
 use crate::observe::metrics::Metrics;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -23,6 +24,8 @@ pub(crate) struct ComputePool {
     waiting: AtomicUsize,
     most_waiting: usize,
     at_once: usize,
+    /// Up to which duration a worker computes itself.
+    brief: Duration,
     typical: Arc<Typical>,
     refused: AtomicU64,
     /// What is being computed, by its hash.
@@ -32,11 +35,12 @@ pub(crate) struct ComputePool {
 }
 
 impl ComputePool {
-    /// `work` is the name of the work in the metrics.
+    /// `work` is the name of the work in the metrics. What takes no longer than `brief` may be computed by the worker that answers
+    /// the request, so that its other requests wait for as long.
     pub(crate) fn new(
         work: &'static str,
-        at_once: usize,
-        most_waiting: usize,
+        (at_once, most_waiting): (usize, usize),
+        brief: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
         let at_once = at_once.max(1);
@@ -46,6 +50,7 @@ impl ComputePool {
             waiting: AtomicUsize::new(0),
             most_waiting,
             at_once,
+            brief,
             typical: Arc::default(),
             refused: AtomicU64::new(0),
             under_way: Mutex::default(),
@@ -110,7 +115,8 @@ impl ComputePool {
             .min(self.most_waiting)
     }
 
-    /// Computes on a thread that may block.
+    /// Computes on a thread that may block, or, if it is brief and this worker has nothing else to do, on this one. That saves two
+    /// switches of threads.
     ///
     /// The permit is held until the work is done, even if the client has gone by then.
     pub(crate) async fn run<T: Send + 'static>(
@@ -125,14 +131,24 @@ impl ComputePool {
             }
         };
         let typical = Arc::clone(&self.typical);
-        let done = actix_web::web::block(move || {
+        let timed = move || {
             let begun = Instant::now();
             let result = work();
             typical.learn(begun.elapsed());
             drop(permit);
             result
-        });
-        done.await.map_err(|_| Fault::Panicked)
+        };
+        let is_brief = (1..=self.brief.as_nanos()).contains(&self.typical.get().as_nanos());
+        if let Some(turn) = is_brief.then(WorkersTurn::take).flatten() {
+            // First all that has arrived meanwhile: so no other request waits for more than one computation.
+            let begun = Instant::now();
+            tokio::task::yield_now().await;
+            if begun.elapsed() <= self.brief {
+                return Ok(timed());
+            }
+            turn.is_crowded();
+        }
+        actix_web::web::block(timed).await.map_err(|_| Fault::Panicked)
     }
 }
 
@@ -154,6 +170,38 @@ impl Typical {
             known => known + (took - known).min(known).div_ceil(32),
         };
         self.0.store(next, Ordering::Relaxed);
+    }
+}
+
+/// How many computations go to other threads, in one piece, when a worker has much else to do.
+const ELSEWHERE: u32 = 64;
+
+thread_local! {
+    static COMPUTES: Cell<bool> = const { Cell::new(false) };
+    static ELSEWHERE_LEFT: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Of each worker, one computation at a time.
+struct WorkersTurn;
+
+impl WorkersTurn {
+    /// `None` if another computation of this worker has it, or if the worker is crowded.
+    fn take() -> Option<Self> {
+        let left = ELSEWHERE_LEFT.get();
+        ELSEWHERE_LEFT.set(left.saturating_sub(1));
+        (left == 0 && !COMPUTES.replace(true)).then(|| Self)
+    }
+
+    /// Records that other requests took long. If computations came after all of those, a flood of requests that cost little would
+    /// stop them; so the system shares the core between threads.
+    fn is_crowded(&self) {
+        ELSEWHERE_LEFT.set(ELSEWHERE);
+    }
+}
+
+impl Drop for WorkersTurn {
+    fn drop(&mut self) {
+        COMPUTES.set(false);
     }
 }
 
