@@ -265,7 +265,6 @@ pub enum StoreError {
 
 #[cfg(feature = "postgres")]
 pub(crate) const READ_ONLY: &str = "the database is read-only; is it a standby?";
-#[cfg(feature = "postgres")]
 pub(crate) const CONFLICT: &str = "another process changed the same data at the same time";
 pub(crate) const LOCKED: &str = "the database is locked by another process";
 
@@ -295,7 +294,6 @@ impl StoreError {
     }
 
     /// Whether the database rolled the transaction back because of another one, so that it may be repeated as a whole.
-    #[cfg(feature = "postgres")]
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Unavailable { reason } if reason == CONFLICT)
     }
