@@ -65,9 +65,8 @@ impl Model {
                     Some(Credential::None) => false,
                     Some(Credential::Public) => {
                         let is_id_token = |foreign: &super::request::Foreign| foreign.issued % 2 == 0;
-                        presented.is_none()
-                            && matches!(&request.asks, Asks::Exchange { subject: Presented::Foreign(subject), actor: None }
-                                if is_id_token(subject))
+                        matches!(&request.asks, Asks::Exchange { subject: Presented::Foreign(subject), actor: None }
+                            if is_id_token(subject))
                     }
                     Some(Credential::Secret | Credential::Key) => true,
                 };
