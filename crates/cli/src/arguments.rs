@@ -137,15 +137,15 @@ mod tests {
             let help = command.clone().term_width(0).max_term_width(0).render_long_help().to_string();
             let lines: Vec<&str> = help.lines().collect();
             let indent = |line: &str| line.len() - line.trim_start().len();
-            for pair in lines.windows(2) {
-                let [above, below] = [pair[0], pair[1]];
+            for part in lines.windows(3) {
+                let [before, above, below] = [part[0], part[1], part[2]];
                 // Two spaces are before a command or an option, which end no sentence and begin with small letters.
                 let is_prose =
                     indent(below) != 2 && below.trim_start().starts_with(|c: char| c.is_lowercase());
                 // A command that is continued is no sentence either.
-                let is_option = above.trim_start().starts_with('-');
+                let is_command = before.ends_with(['\\', '|']);
                 let goes_on =
-                    indent(above) == indent(below) && !is_option && !above.ends_with(['.', ':', '\\', '|']);
+                    indent(above) == indent(below) && !is_command && !above.ends_with(['.', ':', '\\', '|']);
                 assert!(!(is_prose && goes_on), "{}: {above}\n{below}", command.get_name());
             }
             command.get_subcommands().for_each(walk);
