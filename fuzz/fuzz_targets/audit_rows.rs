@@ -1,6 +1,8 @@
 //! Rows of the audit that were changed in the database: they are read and printed without harm, and verification reports them.
 #![no_main]
 
+#[path = "../../crates/cli/src/commands/audit_record.rs"]
+mod audit_record;
 #[path = "../../crates/cli/src/commands/audit_text.rs"]
 mod audit_text;
 #[path = "../../crates/cli/src/output.rs"]
