@@ -17,7 +17,12 @@ static PANICS: AtomicUsize = AtomicUsize::new(0);
 async fn main() -> Result<(), Box<dyn Error>> {
     // It panics if two crates have chosen a provider for the process.
     rustls::ServerConfig::builder();
-    std::panic::set_hook(Box::new(|_| _ = PANICS.fetch_add(1, Ordering::Relaxed)));
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        PANICS.fetch_add(1, Ordering::Relaxed);
+    }));
+    // The C library handles a signal of its own from the first thread on.
+    std::thread::spawn(|| ()).join().map_err(|_| "a thread panicked")?;
     let before = process()?;
     let database = Connection::open_in_memory()?;
     let version: String = database.query_row("SELECT sqlite_version()", (), |row| row.get(0))?;
