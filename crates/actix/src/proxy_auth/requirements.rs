@@ -3,6 +3,7 @@
 use crate::service::TokenService;
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, web};
+use tokenberg_core::request::decode_strictly;
 use tokenberg_core::{Excerpt, Scope, TokenVerification};
 
 /// A required audience; each header has one.
@@ -29,19 +30,6 @@ pub(super) struct RequirementFault {
     reason: String,
 }
 
-/// Whether each `%` begins an octet (RFC 3986 §2.1), and the octets are UTF-8. The parser of queries replaces what is not.
-fn is_well_formed(query: &str) -> bool {
-    let mut parts = query.split('%');
-    let mut octets = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        let Some(octet) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else { return false };
-        octets.push(octet);
-        octets.extend_from_slice(&part.as_bytes()[2..]);
-    }
-    std::str::from_utf8(&octets).is_ok()
-}
-
 impl Requirements {
     /// Collects the requirements of the query and the headers; the token has to meet all of them.
     ///
@@ -56,7 +44,8 @@ impl Requirements {
         let is_slash = original_path == Some("");
         if is_of_configuration || is_slash {
             let malformed = || fault(is_of_configuration, "the query is malformed".to_owned());
-            let query = Some(request.query_string()).filter(|query| is_well_formed(query));
+            // The parser of queries replaces what is malformed.
+            let query = Some(request.query_string()).filter(|query| decode_strictly(query).is_some());
             let pairs = web::Query::<Vec<(String, String)>>::from_query(query.ok_or_else(malformed)?);
             for (name, value) in pairs.map_err(|_| malformed())?.into_inner() {
                 let is_known = found.add(&name, &value).map_err(|reason| {

@@ -227,8 +227,9 @@ fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(pair).filter(|pair| !pair.is_empty()).map(|pair| split_at(pair, b'='))
 }
 
-/// Decodes one form-encoded value strictly: `None` if a `%` does not encode a byte or the result is not UTF-8.
-pub(super) fn decode_strictly(raw: &str) -> Option<Cow<'_, str>> {
+/// Decodes form-encoded text strictly: `None` if a `%` does not encode a byte or the result is not UTF-8.
+#[must_use]
+pub fn decode_strictly(raw: &str) -> Option<Cow<'_, str>> {
     decode(raw.as_bytes()).ok()
 }
 

@@ -11,7 +11,7 @@ pub use client_authentication::{
     AssertionAuthentication, AssertionKind, Authentication, BearerAuthentication, CertificateAuthentication,
     Credential, CredentialReading, IdTokenAuthentication, Role, SecretAuthentication, SecretPlace,
 };
-pub use form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter};
+pub use form::{Form, FormFault, LARGEST_BODY, LARGEST_PRESENTATION, Parameter, decode_strictly};
 pub use presented_token::PresentedToken;
 pub use token_request::{ClientCredentialsRequest, JwtBearerRequest, TokenExchangeRequest, TokenRequest};
 
