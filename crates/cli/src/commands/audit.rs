@@ -204,9 +204,6 @@ async fn show(store: &Store, mut cursor: AuditCursor, printed: Printed, follow: 
     }
 }
 
-/// How far, in milliseconds, records may be out of order, because clocks differ or were set back.
-const DISORDER: i64 = 300_000;
-
 /// Prints the newest records. They are read backwards, so that this takes no longer where there are millions.
 async fn show_last(
     store: &Store,
@@ -222,7 +219,7 @@ async fn show_last(
     position = position.selecting(selection);
     let mut newest = Vec::new();
     let take = |entry: AuditEntry| {
-        let is_older = entry.at < since.saturating_sub(DISORDER);
+        let is_older = entry.at < since.saturating_sub(AuditCursor::DISORDER);
         if entry.at >= since {
             newest.push(entry);
         }

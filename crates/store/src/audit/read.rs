@@ -45,8 +45,6 @@ pub(super) const WINDOW: i64 = 131_072;
 /// How long, in milliseconds, a record may have waited in memory before it was written: the time of a row is that of its youngest
 /// record.
 pub(super) const WAITED: i64 = 60_000;
-/// How far, in milliseconds, records of one chain may be out of order, because the clock of its node was set back.
-const DISORDER: i64 = 300_000;
 
 /// The rows of a chain behind one number and up to another, but one row in any case.
 pub(crate) const SELECT_RECORDS: &str = "SELECT number, at, record, hash FROM audit_records WHERE chain = $1 AND number > $2 AND number <= \
@@ -67,6 +65,9 @@ const SELECT_YOUNG: &str = "WITH RECURSIVE known (chain) AS (SELECT MIN(chain) F
     FROM known WHERE chain IS NOT NULL) AS young WHERE at IS NOT NULL ORDER BY at DESC, chain";
 
 impl AuditCursor {
+    /// How far, in milliseconds, records of one chain may be out of order, because the clock of its node was set back.
+    pub const DISORDER: i64 = 300_000;
+
     /// A cursor at the records of this time and later; `None` is the beginning.
     #[must_use]
     pub fn since(time: Option<Timestamp>) -> Self {
@@ -197,7 +198,7 @@ impl Store {
         };
         // The first row that is younger may have older records in it.
         let end = match cursor.until {
-            Some(until) => self.first_row_since(&chain, until.saturating_add(DISORDER)).await?,
+            Some(until) => self.first_row_since(&chain, until.saturating_add(AuditCursor::DISORDER)).await?,
             None => None,
         };
         let last = end.map_or(last, |end| end.min(last));
