@@ -8,13 +8,13 @@ fn main() {
     println!("cargo::rerun-if-env-changed=TOKENBERG_COMMIT");
     let commit = std::env::var("TOKENBERG_COMMIT").ok().filter(|commit| !commit.is_empty());
     let commit = commit.or_else(of_package).or_else(of_repository);
-    println!("cargo::rustc-env=TOKENBERG_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
+    println!("cargo::rustc-env=BUILD_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
     let features =
         std::env::vars().filter_map(|(name, _)| Some(name.strip_prefix("CARGO_FEATURE_")?.to_owned()));
     let mut features: Vec<String> = features.map(|name| name.to_lowercase().replace('_', "-")).collect();
     features.sort();
     let features = if features.is_empty() { "none".to_owned() } else { features.join(" ") };
-    println!("cargo::rustc-env=TOKENBERG_FEATURES={features}");
+    println!("cargo::rustc-env=BUILD_FEATURES={features}");
 }
 
 /// The commit that a published package was made from.

@@ -41,9 +41,9 @@ pub(crate) struct Arguments {
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "\ncommit ",
-    env!("TOKENBERG_COMMIT"),
+    env!("BUILD_COMMIT"),
     "\nfeatures ",
-    env!("TOKENBERG_FEATURES")
+    env!("BUILD_FEATURES")
 );
 
 /// The common options that a command has no use for. It hides and refuses them.
