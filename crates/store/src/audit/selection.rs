@@ -132,7 +132,7 @@ fn beginning_of_request(id: &str) -> Option<&str> {
 /// Passes on each name in a record by which it can be selected.
 ///
 /// It reads strings and no structure, so that a summary of many records costs little. A nested member may add names that
-/// [`x does not compare, and none is missing.
+/// [`AuditSelection::selects`] does not compare, and none is missing.
 pub(crate) fn names_in(record: &str, mut found: impl FnMut(Role, &str)) {
     let (mut rest, mut role) = (record, None);
     while let Some((_, begun)) = rest.split_once('"') {
