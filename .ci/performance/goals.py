@@ -62,19 +62,19 @@ def goals(figures, cpu):
         goal(CONNECTION, f"a connection for each token ({way}) ÷ the same with a static answer", most, ratio(token, answer))
     crowded, few = (of[f"client credentials ES256, TLS, resumed, {clients} clients"] for clients in ("10,000", "300"))
     goal(CONNECTION, "a resumed connection of 10,000 clients ÷ of 300", 1.05, ratio(crowded, few))
-    told = figures["operation"]
-    half = [one["latency_us"] for one in told["half"]["loads"]]
+    measured = figures["operation"]
+    half = [one["latency_us"] for one in measured["half"]["loads"]]
     goal(HALF, "p99 ÷ p50 at half of the capacity", 3, [one["p99"] / one["p50"] for one in half])
-    twice = told["overloaded"]
+    twice = measured["overloaded"]
     goal(TWICE, "p99 of what is answered at twice the capacity (RS256), ms", 1000, [one["during"]["latency_us"]["p99"] / 1000 for one in twice], 0)
     answered = [one["during"]["per_second"] / one["capacity"] for one in twice]
     goal(TWICE, "answered at twice the capacity ÷ the capacity (RS256)", 0.9, answered, least=True)
-    goal(IDLE, "memory of an idle connection, bytes", 8000, [told["held"]["bytes_each"]], 0)
-    goal(IDLE, "memory of an idle connection with TLS, bytes", 8000, [told["held_tls"]["bytes_each"]], 0)
+    goal(IDLE, "memory of an idle connection, bytes", 8000, [measured["held"]["bytes_each"]], 0)
+    goal(IDLE, "memory of an idle connection with TLS, bytes", 8000, [measured["held_tls"]["bytes_each"]], 0)
     goal(MEMORY, "memory after the load, MiB", 24, [one["rss_kib"] / 1024 for one in figures["loads"]["client credentials ES256"]], 1)
-    goal(MEMORY, "the binary, MB", 12, [told["binary"] / 1e6], 1)
+    goal(MEMORY, "the binary, MB", 12, [measured["binary"] / 1e6], 1)
     goal(OTHER, "start to first token, ms", 15, [second * 1000 for second in figures["cold_start"]["ES256"]], 0)
-    if cores := told["two_cores"]:
+    if cores := measured["two_cores"]:
         goal(OTHER, "tokens on two cores ÷ on one", 1.9, ratio(cores["two"], cores["one"]), least=True)
     else:
         known("tokens on two cores ÷ on one: at least 1.9", "not measured: the load needs a third core")

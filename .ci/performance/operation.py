@@ -120,15 +120,15 @@ def measure(folder, options, memory):
     signing.prepare()
     try:
         server.start()
-        told = {"half": half_loaded(server, options), "held": held_connections(server, memory)}
+        measured = {"half": half_loaded(server, options), "held": held_connections(server, memory)}
         server.stop()
         secure.start()
-        told["held_tls"] = held_connections(secure, memory)
+        measured["held_tls"] = held_connections(secure, memory)
         secure.stop()
         signing.start()
-        told["overloaded"] = overloaded(signing, options)
+        measured["overloaded"] = overloaded(signing, options)
         signing.stop()
-        return {**told, "two_cores": two_cores(server, options), "chosen": chosen_secret(chosen, options), "binary": BINARY.stat().st_size}
+        return {**measured, "two_cores": two_cores(server, options), "chosen": chosen_secret(chosen, options), "binary": BINARY.stat().st_size}
     finally:
         for one in (server, chosen, secure, signing):
             one.stop()

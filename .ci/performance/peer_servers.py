@@ -112,8 +112,8 @@ class Keycloak(Peer):
     @classmethod
     def install(cls):
         need("java", "mvn")
-        told = subprocess.run(["java", "-version"], stderr=subprocess.PIPE, text=True).stderr
-        java = re.search(r'version "([\d.]+)', told)
+        version = subprocess.run(["java", "-version"], stderr=subprocess.PIPE, text=True).stderr
+        java = re.search(r'version "([\d.]+)', version)
         if not java or int(java[1].split(".")[0]) < OLDEST_JAVA:
             raise RuntimeError(f"Keycloak {KEYCLOAK} needs Java {OLDEST_JAVA} or newer, and `java` is {java[1] if java else 'unknown'}")
         PEERS.mkdir(parents=True, exist_ok=True)

@@ -60,12 +60,12 @@ def opening(figures):
 
     def beside(what):
         """How much more the peers take."""
-        told = [f"{name} {median(ratio(of[name][what], ours[what])):,.0f} times" for name in peers if of[name].get(what)]
-        return f"; {' and '.join(told).replace(' ', ' takes ', 1)} that" if told else ""
+        others = [f"{name} {median(ratio(of[name][what], ours[what])):,.0f} times" for name in peers if of[name].get(what)]
+        return f"; {' and '.join(others).replace(' ', ' takes ', 1)} that" if others else ""
 
     def have(what):
-        told = [f"{median(of[name][what]):,.0f} for {name}" for name in peers if of[name].get(what)]
-        return f" ({', '.join(told)})" if told else ""
+        others = [f"{median(of[name][what]):,.0f} for {name}" for name in peers if of[name].get(what)]
+        return f" ({', '.join(others)})" if others else ""
 
     token, new = median(ours["token"]), median(ours["new_connection"])
     return [
@@ -197,8 +197,8 @@ def in_process(figures):
 
 
 def in_operation(figures):
-    told = figures["operation"]
-    half, held, chosen = told["half"]["loads"], told["held"], told["chosen"]
+    measured = figures["operation"]
+    half, held, chosen = measured["half"]["loads"], measured["held"], measured["chosen"]
     token = figures["loads"]["client credentials ES256"]
     mib = lambda runs: spread([one / 1024 for one in runs])
     rows = ["| | |", "|---|---|"]
@@ -206,19 +206,19 @@ def in_operation(figures):
     rows.append(f"| the same with a secret that a person chose, ms | {spread([s * 1000 for s in chosen['start_seconds']], 0)} |")
     rows.append(f"| memory after the load, MiB | {mib([one['rss_kib'] for one in token])} |")
     rows.append(f"| memory with a secret that a person chose, MiB | {mib(chosen['rss_kib'])} |")
-    rows.append(f"| the binary, MB | {told['binary'] / 1e6:.1f} |")
+    rows.append(f"| the binary, MB | {measured['binary'] / 1e6:.1f} |")
     for q in ("p50", "p99", "p99.9"):
         rows.append(f"| {q} at half of the capacity, µs | {spread([one['latency_us'][q] for one in half], 0)} |")
-    for run, what in ((held, ""), (told["held_tls"], " with TLS")):
+    for run, what in ((held, ""), (measured["held_tls"], " with TLS")):
         rows.append(f"| memory of each of {run['count']:,} idle connections{what}, bytes | {run['bytes_each']:,.0f} |")
     rows.append(f"| µs CPU a token beside them, and without | {held['beside']['cpu_us']:.1f}, {held['without']['cpu_us']:.1f} |")
-    overloaded = told["overloaded"]
+    overloaded = measured["overloaded"]
     of = lambda part, q: spread([one[part]["latency_us"][q] / 1000 for one in overloaded], 0)
     rows.append(f"| RS256 at twice the capacity: answered ÷ the capacity | {spread([one['during']['per_second'] / one['capacity'] for one in overloaded], 2)} |")
     rows.append(f"| of the requests shed with 503 | {spread([100 * shed_share(one['during']) for one in overloaded], 0)} % |")
     rows.append(f"| p50, p99 of what is answered, ms | {of('during', 'p50')}, {of('during', 'p99')} |")
     rows.append(f"| p99 at half of the capacity in the second after that, ms | {of('after', 'p99')} |")
-    if cores := told["two_cores"]:
+    if cores := measured["two_cores"]:
         rows.append(f"| tokens a second on two cores ÷ on one | {spread(ratio(cores['two'], cores['one']), 2)} |")
     return rows + [
         "",

@@ -125,14 +125,14 @@ class Server:
             command += ["--pid", pid]
         if self.ca:
             command += ["--ca", self.ca]
-        told = json.loads(run(command))
-        if told["failed"] or ("first_failure" in told and not sheds):
-            raise RuntimeError(f"{self.name}: {told['failed']} failed and {told['shed']} were shed, the first with {told['first_failure']}")
+        answer = json.loads(run(command))
+        if answer["failed"] or ("first_failure" in answer and not sheds):
+            raise RuntimeError(f"{self.name}: {answer['failed']} failed and {answer['shed']} were shed, the first with {answer['first_failure']}")
         # To the nanosecond, unless threads have ended meanwhile; ticks are hundredths of a second.
-        exact, ticks = told["scheduled_us_per_request"], told["cpu_us_per_request"]
-        if exact and (ticks - exact) * told["answered"] < 20_000:
-            told["cpu_us_per_request"] = exact
-        return told
+        exact, ticks = answer["scheduled_us_per_request"], answer["cpu_us_per_request"]
+        if exact and (ticks - exact) * answer["answered"] < 20_000:
+            answer["cpu_us_per_request"] = exact
+        return answer
 
     def stop(self):
         if self.process and self.process.poll() is None:
@@ -180,8 +180,8 @@ class Tokenberg(Server):
             (self.client, ["--may-act-for", f"{self.origin}|*"], self.secret_file),
             ("user", [], self.user_secret_file),
         ):
-            told = json.loads(self.command("client", "add", client, "--json", *rights))
-            file.write_text(told["client_secret"])
+            answer = json.loads(self.command("client", "add", client, "--json", *rights))
+            file.write_text(answer["client_secret"])
 
     def command(self, *arguments):
         return run([self.binary, *arguments, "--store", self.store])
