@@ -89,7 +89,7 @@ impl Store {
             NewRevocation::Subject { issuer, subject, before } => {
                 (SUBJECT, issuer.as_ref().map_or("", Issuer::as_str), subject.as_str(), before)
             }
-            NewRevocation::Issuer { issuer, before } => (SUBJECT, issuer.as_str(), EVERYBODY, before),
+            NewRevocation::Issuer { issuer, before } => (SUBJECT, issuer.as_str(), ALL_SUBJECTS, before),
         };
         self.revoke_all_before(kind, issuer, name, *before).await
     }
@@ -106,7 +106,7 @@ impl Store {
             Box::pin(async move {
                 revoke_before(tx, kind, issuer, name, before).await?;
                 let change = Change::new("revoked").with("issuer", Some(issuer).filter(|i| !i.is_empty()));
-                let change = if name == EVERYBODY { change } else { change.with(kind, name) };
+                let change = if name == ALL_SUBJECTS { change } else { change.with(kind, name) };
                 self.record_change(tx, change.with("before", before.as_seconds())).await
             })
         });
@@ -187,7 +187,7 @@ pub(crate) const SUBJECT: &str = "subject";
 pub(crate) const OUR_CLIENTS: &str = "our clients";
 
 /// In place of a subject's name: all subjects of the issuer. No subject has an empty name.
-pub(crate) const EVERYBODY: &str = "";
+pub(crate) const ALL_SUBJECTS: &str = "";
 
 pub(crate) const SELECT_IDS: &str = "SELECT kind, id FROM revoked_ids WHERE revision > $1";
 pub(crate) const SELECT_BEFORE: &str = "SELECT kind, issuer, name, before FROM revoked_before";
@@ -353,6 +353,6 @@ impl tokenberg_core::revocation::RevokedBefore for RevokedBefore {
     }
 
     fn of_issuer(&self, issuer: &Issuer) -> Option<Timestamp> {
-        self.of_name(Some(issuer), EVERYBODY)
+        self.of_name(Some(issuer), ALL_SUBJECTS)
     }
 }

@@ -149,6 +149,8 @@ impl Revoke {
     }
 
     /// Answers that it is written, so that not even a power cut undoes it: the end.
+    ///
+    /// The result is for the audit. The answer to the client is 200 with an empty body (RFC 7009 §2.2).
     #[must_use]
     pub fn written(self) -> Revoked {
         Revoked { claims: self.claims }

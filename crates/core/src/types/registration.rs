@@ -41,6 +41,9 @@ impl Client {
 
 /// What a client may do; plain values, kept in the store as JSON.
 ///
+/// [`Rights::new`] has the defaults; then set fields one by one. Fields can be added in a later version, so neither a literal
+/// nor `..` compiles in another crate.
+///
 /// ```
 /// use tokenberg_core::registration::AllowedScope;
 /// use tokenberg_core::{Lifetime, Rights};

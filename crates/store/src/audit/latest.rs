@@ -40,7 +40,7 @@ pub struct AuditPosition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Reached {
     /// The time that it had reached: what was not passed on counts as this old, or older. It never grows from one position to the
-    /// next, because what was skipped for good is told by it.
+    /// next, because it decides what was skipped for good.
     at: i64,
     /// The chain that was begun last: the time of its last record, and its name.
     last_begun: (i64, String),

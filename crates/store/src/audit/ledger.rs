@@ -6,7 +6,7 @@
 
 use crate::audit::facts::{Fact, FactName, Facts, Kind, Name, tag_of, tag_of_json};
 use crate::audit::{Links, STORE_MADE};
-use crate::revocations::{CLIENT, EVERYBODY, SESSION, SUBJECT, TOKEN};
+use crate::revocations::{ALL_SUBJECTS, CLIENT, SESSION, SUBJECT, TOKEN};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -271,7 +271,7 @@ impl<'a> Ledger<'a> {
             }
         }
         if let (Some(issuer), None) = (text("issuer"), text(SUBJECT)) {
-            self.revoke_before(number, SUBJECT, issuer, EVERYBODY, &record["before"]);
+            self.revoke_before(number, SUBJECT, issuer, ALL_SUBJECTS, &record["before"]);
         }
     }
 

@@ -114,7 +114,7 @@ impl Connector {
         let (is_direct, is_writable, process) =
             (row.try_get(0)?, row.try_get::<bool, _>(1)?, row.try_get(2)?);
         if self.url.is_read_write() && !is_writable {
-            // The server ends the session when the connection is closed, whether it is told so or not.
+            // The server ends the session when the connection is closed, also without a message that it is over.
             let _ = connection.close().await;
             return Err(StoreError::unavailable("the server is read-only"));
         }

@@ -3,7 +3,7 @@
 use crate::audit::Change;
 use crate::database::{Part, Tx, time, values};
 use crate::error::StoreError;
-use crate::revocations::{EVERYBODY, SUBJECT, revoke_before};
+use crate::revocations::{ALL_SUBJECTS, SUBJECT, revoke_before};
 use crate::store::Store;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -164,7 +164,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let delete = "DELETE FROM issuers WHERE issuer = $1";
         found(tx.execute(delete, values![issuer.as_str()]).await?, issuer)?;
-        revoke_before(tx, SUBJECT, issuer.as_str(), EVERYBODY, before).await?;
+        revoke_before(tx, SUBJECT, issuer.as_str(), ALL_SUBJECTS, before).await?;
         let change = Change::issuer("issuer removed", issuer);
         self.record_change(tx, change.with("revoked_before", before.as_seconds())).await.map(drop)
     }
@@ -175,7 +175,7 @@ impl Store {
     /// If the store fails.
     pub async fn was_issuer_removed(&self, issuer: &Issuer) -> Result<bool, StoreError> {
         let read = "SELECT COUNT(*) FROM revoked_before WHERE kind = $1 AND issuer = $2 AND name = $3";
-        let rows: i64 = self.0.db.value(read, values![SUBJECT, issuer.as_str(), EVERYBODY]).await?;
+        let rows: i64 = self.0.db.value(read, values![SUBJECT, issuer.as_str(), ALL_SUBJECTS]).await?;
         Ok(rows > 0)
     }
 

@@ -3,7 +3,7 @@
 use crate::clock::now;
 use crate::database::{Recorded, time, values};
 use crate::error::StoreError;
-use crate::revocations::{EVERYBODY, OUR_CLIENTS};
+use crate::revocations::{ALL_SUBJECTS, OUR_CLIENTS};
 use crate::snapshot::in_memory::Snapshot;
 use crate::store::Store;
 use std::collections::{HashMap, HashSet};
@@ -59,7 +59,7 @@ impl Restriction {
             let issuer = trusted.issuer.as_str();
             let is_lost = match before.issuers.find(issuer) {
                 Some(before) => !before.enabled,
-                None => before.revoked_before.exactly(issuer, EVERYBODY).is_some(),
+                None => before.revoked_before.exactly(issuer, ALL_SUBJECTS).is_some(),
             };
             is_lost.then(|| Self::Issuer(issuer.into()))
         }));
