@@ -127,8 +127,8 @@ def reasons(figures, cpu):
     static, alone = us("static answer"), of("ES256", "raw_sign") + of("ES256", "raw_verify")
     requests = """Besides the static answer and the cryptography, no single part dominates. HTTP and the kernel take more time than for the static answer,
 because request and response are longer, and more code shares the CPU caches. Less work (no log, no record) or another HTTP server under
-the same routes would change the ratio. RSA signatures are made on another thread, so that other requests do not wait; on one core this
-costs two thread switches."""
+the same routes would change the ratio. A worker that has nothing else to do
+signs with RSA itself; otherwise another thread does, so that other requests do not wait."""
     exchange = figures.get("profile", {}).get("exchange ES256")
     if exchange:
         ring = exchange.get(RING, 0) * us("exchange ES256")

@@ -34,7 +34,9 @@ def pinned(core, command, **options):
 def run(command, **options):
     done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
     if done.returncode != 0:
-        raise RuntimeError(f"{command[0]} {command[1]}: {done.stderr.strip()[:600]}")
+        said = done.stderr.strip() or done.stdout.strip() or f"it ended with {done.returncode}"
+        name = " ".join(map(str, command[:2])).replace(f"{ROOT}/", "")
+        raise RuntimeError(f"{name}: {said[:600]}")
     return done.stdout
 
 
