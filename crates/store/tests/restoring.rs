@@ -31,10 +31,10 @@ const TABLES: [&str; 14] = [
     "audit_heads",
 ];
 
-/// Copies all tables.
+/// Copies all tables as they are at one moment, between two writes of the server.
 async fn keep(world: &World) {
     let copies = TABLES.map(|table| format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}"));
-    world.execute(copies.join(";").leak()).await;
+    world.execute_alone(&copies.join(";")).await;
 }
 
 /// Puts the whole database back to the copy, in one transaction.
