@@ -144,7 +144,7 @@ impl TokenServiceBuilder {
         Self { digests_at_once, ..self }
     }
 
-    /// How many more digests may wait before 503 is answered; 64, and never more than are computed within a second.
+    /// How many more digests may wait before 503 is answered; 64, and never more than are computed within 0.8 s.
     pub fn digests_waiting(self, digests_waiting: usize) -> Self {
         Self { digests_waiting, ..self }
     }

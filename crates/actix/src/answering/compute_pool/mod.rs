@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
-/// The longest that a computation should wait. What would wait longer is refused at once.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How long all computations that wait may take together. What would have to wait for longer is refused at once. With as much HTTP as
+/// comes with twice the load, they are answered within a second.
+const LONGEST_QUEUE: Duration = Duration::from_millis(800);
 
 /// Permits for as many costly computations of one kind as there are cores, and a queue before them.
 ///
@@ -105,9 +106,9 @@ impl ComputePool {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many may wait: as many as are computed within [`LONGEST_WAIT`], but at least one.
+    /// How many may wait: as many as are computed within [`LONGEST_QUEUE`], but at least one.
     fn limit(&self) -> usize {
-        let rounds = LONGEST_WAIT.as_nanos() / self.typical.get().as_nanos().max(1);
+        let rounds = LONGEST_QUEUE.as_nanos() / self.typical.get().as_nanos().max(1);
         usize::try_from(rounds)
             .unwrap_or(usize::MAX)
             .saturating_mul(self.at_once)
