@@ -29,7 +29,8 @@ pub enum StoreError {
         reason: String,
     },
     /// The open database file is not the one at its path any more.
-    #[error("the store {path} was replaced or removed while it was in use: restart the server to use what is there now", path = path.display())]
+    #[error("the store {path} was replaced or removed while it was in use: put its file back, or restart the server to use what is there now; if nothing is there, \
+         that is a new store without clients", path = path.display())]
     Replaced {
         /// The path.
         path: PathBuf,

@@ -106,6 +106,14 @@ impl Store {
         };
         if makes && url.path().is_some_and(|path| std::fs::symlink_metadata(path).is_err()) {
             kek.check_before_making()?;
+            if let (Some(key), false) = (kek.file(), is_first_start) {
+                tracing::warn!(
+                    store = %url,
+                    key = %key.display(),
+                    "there is no file of the store, although its key exists: a new store is made. If there was one before, stop, and put its file back \
+                     or restore a backup"
+                );
+            }
         }
         let (db, file) = connect(url, makes, opening != Opening::Read).await?;
         let missing = || {

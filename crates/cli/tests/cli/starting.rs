@@ -47,6 +47,23 @@ fn a_given_first_credential_is_not_printed() {
 }
 
 #[test]
+fn op_12_a_new_store_beside_the_key_of_another_is_made_with_a_warning() {
+    let place = Place::new();
+    let first = place.serve_with(&[], &[]);
+    assert!(!first.log().contains("a new store is made"), "{}", first.log());
+    drop(first);
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(place.path(&format!("tokenberg.db{end}")));
+    }
+    let second = place.serve_with(&[], &[]);
+    let log = second.log();
+    assert!(
+        log.contains("WARN") && log.contains("a new store is made") && log.contains("restore a backup"),
+        "{log}"
+    );
+}
+
+#[test]
 fn two_servers_share_one_store_and_one_first_client() {
     let place = Place::new();
     let servers: Vec<_> = std::thread::scope(|scope| {
