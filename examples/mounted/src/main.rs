@@ -39,9 +39,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .route("/metrics", web::get().to(metrics))
             .route("/ready", web::get().to(ready))
     });
-    server.bind(&listen)?.run().await?;
+    let ended = server.bind(&listen)?.run().await;
     host.tokens.end(&host.service).await;
-    Ok(())
+    Ok(ended?)
 }
 
 async fn namespaces(token: Bearer, host: web::Data<Host>) -> impl Responder {
