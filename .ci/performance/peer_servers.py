@@ -152,11 +152,13 @@ class Keycloak(Peer):
         realms = self.folder / "realms"
         realms.mkdir()
         for realm in (lean_realm(), usual_realm()):
-            (realms / f"{realm['realm']}.json").write_text(json.dumps(realm))
+            (realms / f"{realm['realm']}-realm.json").write_text(json.dumps(realm))
         run([*self.command("import"), f"--dir={realms}"])
 
     def command(self, what):
-        return ["sh", self.home / "bin" / "kc.sh", what, "--optimized", f"--db-url=jdbc:h2:file:{self.folder}/db"]
+        # Keycloak's own URL has this property, too: one of its tables has a column named VALUE.
+        url = f"jdbc:h2:file:{self.folder}/db;NON_KEYWORDS=VALUE"
+        return ["env", f"KC_DB_URL={url}", "sh", self.home / "bin" / "kc.sh", what, "--optimized"]
 
     def launch(self):
         command = [*self.command("start"), "--cache=local", "--log-level=error", "--hostname-strict=false", "--http-enabled=true"]
