@@ -43,10 +43,11 @@ def text(figures, before=""):
 
 HOW = """## How it was measured
 
-`.ci/performance/run --peers` measures and writes this page; do not edit it. Every figure is the median of {rounds} rounds of {seconds:g} s,
+`.ci/performance/run --peers` measures and writes this page; do not edit it. A figure of a load is the median of {rounds} rounds of {seconds:g} s,
 with the smallest and the largest in parentheses. Each round measures each case once, with the server on one core and the
 load, which never sleeps, on another. A ratio is the median of the ratios of the rounds. CPU time is what the kernel counts for all threads
-of the server's process.
+of the server's processes. Other figures: starts are the median of one to three (two of Keycloak), what one process takes that of {rounds} times 0.2 s,
+loads of half and twice the capacity and beside changes last 3 s at least, and memory and the profile are measured once.
 
 On a shared machine, times vary by a third and more. Compare ratios within one run, not times of different runs.
 """
@@ -68,9 +69,12 @@ def opening(figures):
         return f" ({', '.join(others)})" if others else ""
 
     token, new = median(ours["token"]), median(ours["new_connection"])
+    per_second = lambda runs: median([one["per_second"] for one in runs])
+    issued = per_second(figures["loads"]["client credentials ES256"])
+    connected = per_second(figures["connections"]["client credentials ES256, TLS, full handshake"])
     return [
-        f"One core issues {1e6 / token:,.0f} tokens a second (ES256), {token:,.0f} µs of CPU time each{beside('token')}.",
-        f"With a new TLS connection for each token, as PyIceberg, Trino and Spark make them, it is {1e6 / new:,.0f} a second, {new:,.0f} µs each{beside('new_connection')}.",
+        f"One core issues {issued:,.0f} tokens a second (ES256), {token:,.0f} µs of CPU time each{beside('token')}.",
+        f"With a new TLS connection for each token, as PyIceberg, Trino and Spark make them, it is {connected:,.0f} a second, {new:,.0f} µs each{beside('new_connection')}.",
         f"The server takes {median(ours['mib']):,.0f} MiB of memory under load{have('mib')}, and issues its first token {median(ours['milliseconds']):,.0f} ms "
         f"after its start{have('milliseconds')}.",
     ]
@@ -108,13 +112,21 @@ UNEQUAL = (
      "iteration, its cheapest setting; by default it is 25,000. Tokenberg keeps a digest of a generated secret."),
     ("Keycloak", "**Keycloak** runs in production mode with H2 in a file, a local cache, its own settings of the JVM, and no events. It is measured after the "
      "JVM has compiled what it runs, and its client has no scopes and no mappers by default. It keeps secrets as text. Its exchange is the standard one, "
-     "of a token that it issued to another client, as is Tokenberg's, which names the actor besides."),
-    ("oidc-provider", "**oidc-provider** keeps everything in the memory of its process, secrets as text. It has no exchange."),
+     "of 50 tokens in turn that it issued to another client; Tokenberg's is of 6,000, which its cache does not hold, and names the actor besides."),
+    ("oidc-provider", "**oidc-provider** keeps everything in the memory of its process, secrets as text. It has no exchange. It signs by OpenSSL, whose RSA takes less "
+     "time here than ring's; a build with the feature `aws-lc` signs faster, too (see In one process)."),
     ("Authlib", "**Authlib** has one client in its code and no store, behind gunicorn with four threads and connections. It has no exchange."),
 )
 
 
-def machine():
+def commit():
+    """What is measured, if it is built now."""
+    ask = lambda *what: subprocess.run(["git", *what], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent).stdout.strip()
+    changed = " with changes" if ask("status", "--porcelain", "--untracked-files=no") else ""
+    return f"commit {ask('rev-parse', '--short=7', 'HEAD')}{changed}"
+
+
+def machine(is_built):
     info = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.*)", info)
     memory = int(re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())[1])
@@ -125,12 +137,13 @@ def machine():
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "rustc": subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True).stdout.strip(),
         "load_average": os.getloadavg()[0],
+        "commit": commit() if is_built else "an earlier build",
     }
 
 
 def machine_line(machine):
     return (
-        f"Measured on {machine['cores']} cores of {machine['cpu']} with {machine['memory_gib']} GiB, {machine['system']}, {machine['rustc']}; "
+        f"Measured: {machine['commit']}, on {machine['cores']} cores of {machine['cpu']} with {machine['memory_gib']} GiB, {machine['system']}, {machine['rustc']}; "
         f"the load average was {machine['load_average']:.1f} at the beginning.\n" + crowded(machine)
     )
 
@@ -140,7 +153,7 @@ def crowded(machine):
         return ""
     return (
         "\n**The machine was not quiet.** CPU times include the effect of shared caches. Elapsed times (starts, reading a store, a lookup, latencies,\n"
-        "requests a second) include waiting for a core, and are several times what they would be.\n"
+        "requests a second) include waiting for a core.\n"
     )
 
 
@@ -187,7 +200,7 @@ def in_process(figures):
     rows += [
         "",
         f"Of what the extractor takes for a new ES256 token besides the verification, {100 * of_reading(runs):.0f} % is splitting and decoding the token; the rest is its",
-        "claims, its hash, and the entry in the cache. Hardware performance counters are not available in a virtual machine like this one.",
+        "claims, its hash, and the entry in the cache.",
     ]
     rows += ["", "| part of the core, without signatures | µs | allocations |", "|---|---|---|"]
     for name in runs[0]["core"]:
@@ -231,7 +244,7 @@ def in_operation(figures):
         "",
         "At half of the capacity, another process follows the audit, and the signing key is rotated in the middle. A secret that a person chose is",
         "verified with Argon2id once after each start; a generated one needs no such hash. On each idle connection, a token was issued. Twice the",
-        "capacity is sent on a schedule that waits for no answer, on 8,192 connections.",
+        "capacity is sent on a schedule, on 8,192 connections, of which each waits for its own answer only.",
     ]
 
 
@@ -267,7 +280,7 @@ def many(figures):
 def after_years(figures):
     held, much, nothing = figures["held"], figures["much"], figures["nothing"]
     what = f"{held['clients']:,} clients, {held['revocations']:,} revocations, {held['used_ids']:,} used identifiers"
-    rows = [f"A store with {what}, compared with one that has only what the load needs. Single-use identifiers are in the database only, not in memory.", ""]
+    rows = [f"A store with {what}, compared with one that has only what the load needs. Of single-use identifiers, the last 100,000 are in memory, too.", ""]
     rows += ["| | with them | without |", "|---|---|---|"]
 
     def row(name, of, digits):
@@ -284,16 +297,22 @@ def after_years(figures):
     return rows + ["", f"Reading clients and revocations takes {times}. A request with a DPoP proof waits until its identifier is on disk."]
 
 
+def rough(number):
+    """Two digits of it."""
+    return f"{float(f'{number:.2g}'):,.0f}"
+
+
 def paper(figures, cpu):
     """From the measured CPU time of a token alone."""
     es256, rs256 = (1e6 / median(cpu[f"client credentials {alg}"]) for alg in ("ES256", "RS256"))
     # A client that renews an hourly token after half its lifetime sends 48 requests a day.
     clients = lambda per_second: per_second * HALF_A_DAY / 48
     return [
-        f"A client that renews an hourly token after half its lifetime sends 48 requests a day, so one core that is half busy serves {clients(es256):,.0f} clients",
-        f"with ES256, or {clients(rs256):,.0f} with RS256. Four nodes of 8 cores issue up to {32 * es256:,.0f} tokens a second with ES256, or {32 * rs256:,.0f} with RS256.",
+        f"A client that renews an hourly token after half its lifetime sends 48 requests a day, so one core that is half busy serves {rough(clients(es256))} clients",
+        f"with ES256, or {rough(clients(rs256))} with RS256. Four nodes of 8 cores issue up to {rough(32 * es256)} tokens a second with ES256, or {rough(32 * rs256)} with RS256,",
+        "if each core adds as much as the first.",
         "",
-        "This is computed from the CPU times above; several nodes over one database were not measured. A token waits for no database and for nothing else that",
+        "This is computed from the CPU times above; several cores and several nodes over one database were not measured. A token waits for no database and for nothing else that",
         "nodes share. Two things reach the database: changes of clients, keys and revocations, which every node reads, and the audit's records, in batches.",
     ]
 
