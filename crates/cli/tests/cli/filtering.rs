@@ -112,12 +112,12 @@ fn lists_fit_a_terminal_of_80_columns_and_files_get_them_whole() {
     assert!(place.run(&["client", "list"]).done().out.contains("PRINCIPAL_ROLE:three ns:read"));
 }
 
-/// The view in a section of a document, behind the name of the database.
-fn view_of(database: &str) -> String {
+/// The statements in a section of a document, after a line that begins with these words.
+fn statements_after(words: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
     let text = std::fs::read_to_string(path).unwrap();
     let (_, section) = text.split_once("### Reading records with SQL").unwrap();
-    let (_, section) = section.split_once(&format!("\n{database}")).unwrap();
+    let (_, section) = section.split_once(&format!("\n{words}")).unwrap();
     let (_, sql) = section.split_once("```sql\n").unwrap();
     sql.split_once("```").unwrap().0.to_owned()
 }
@@ -154,7 +154,7 @@ fn se_06_the_documented_views_have_the_records_that_the_command_prints() {
         let lines = place.run_with(&["audit", "--since", "1h"], "", &variables).done().out;
         let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let is_sqlite = url.starts_with("sqlite:");
-        let view = view_of(if is_sqlite { "SQLite" } else { "PostgreSQL" });
+        let view = statements_after(if is_sqlite { "SQLite" } else { "PostgreSQL" });
         let query = if is_sqlite {
             "SELECT json_object('time', time, 'chain', chain, 'number', number, 'record', json(record)) FROM audit_log \
              WHERE row_at >= (unixepoch() - 3600) * 1000"
@@ -174,7 +174,18 @@ fn se_06_the_documented_views_have_the_records_that_the_command_prints() {
                     command.args([url.as_str(), "-At", "-c"]).env("PGSSLMODE", "disable");
                     command
                 };
-                printed(psql().arg(&view)).and_then(|_| printed(psql().arg(query)))
+                let read = printed(psql().arg(&view)).and_then(|_| printed(psql().arg(query)));
+                let of_day =
+                    statements_after("A report") + "REFRESH MATERIALIZED VIEW CONCURRENTLY audit_day";
+                for statement in of_day.split(';') {
+                    printed(psql().arg(statement));
+                }
+                let same = "SELECT COUNT(*) FROM audit_day FULL JOIN audit_log USING (chain, number) WHERE outcome IS DISTINCT FROM \
+                            record ->> 'outcome' OR request_id IS DISTINCT FROM record ->> 'request_id' OR audit_day IS NULL";
+                let count = "SELECT COUNT(*) FROM audit_day WHERE outcome = 'granted'";
+                assert_eq!(printed(psql().arg(same)).as_deref(), Some("0\n"));
+                assert_eq!(printed(psql().arg(count)).as_deref(), Some("40\n"));
+                read
             }
             (false, None) => None,
         };
