@@ -57,9 +57,18 @@ impl Cluster {
     /// How many answers of all nodes contradict what was acknowledged: a revoked token that is active, an assertion that is
     /// accepted again.
     pub fn honored(&self) -> usize {
+        self.count_wrongs(Facts::check_all)
+    }
+
+    /// The same without used assertions, to be asked again and again.
+    pub fn lastingly_honored(&self) -> usize {
+        self.count_wrongs(Facts::check_lasting)
+    }
+
+    fn count_wrongs(&self, check: impl Fn(&Facts, &Asking<'_>, &str)) -> usize {
         let ask = |node: &Node| {
             let probe = Tally::default();
-            self.facts.check_all(&Asking::new(&probe), &node.server.url);
+            check(&self.facts, &Asking::new(&probe), &node.server.url);
             assert_eq!((count(&probe.unavailable), count(&probe.lost)), (0, 0), "{}", node.server.log());
             probe.wrongs()
         };

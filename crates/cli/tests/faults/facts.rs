@@ -55,6 +55,14 @@ impl Facts {
         self.check_fresh(asking, url);
         check(&self.all.lock().unwrap(), asking, url);
     }
+
+    /// Checks all facts that a check leaves as they are: an assertion that is accepted again is used from then on.
+    pub fn check_lasting(&self, asking: &Asking<'_>, url: &str) {
+        let fresh = self.fresh.lock().unwrap();
+        let lasting: Vec<Fact> = self.all.lock().unwrap().iter().chain(&*fresh).cloned().collect();
+        let lasting: Vec<Fact> = lasting.into_iter().filter(|fact| !matches!(fact, Fact::Used(_))).collect();
+        check(&lasting, asking, url);
+    }
 }
 
 fn check(facts: &[Fact], asking: &Asking<'_>, url: &str) {
